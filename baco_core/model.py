@@ -1,0 +1,82 @@
+"""What a backend implements: a model and its KV-cached token sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baco_core.bundle import ModelFiles
+
+Logits = NDArray[np.float32]
+"""One row of next-token logits, shape (vocab_size,), float32."""
+
+Rows = NDArray[np.float32]
+"""Several rows, shape (k, vocab_size), float32; row j follows the j-th of the last k tokens read."""
+
+
+@runtime_checkable
+class TokenSequence(Protocol):
+    """One model's KV-cached token history.
+
+    Rows depend on the tokens read and on nothing else: not on how reading was cut into calls (up to
+    the float differences the backend documents), nor on what was read and rewound. One sequence is
+    used by one thread at a time; different sequences of one model may be used by different threads.
+    """
+
+    @property
+    def length(self) -> int:
+        """How many tokens have been read."""
+
+    def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
+        """Read `token_ids` and return the last `rows` rows, shape (rows, vocab_size), float32.
+
+        The caller owns the returned array. `rows` is from 0 to `len(token_ids)`. Long input is read
+        in chunks, so that no more than a chunk's logits ever exist at once.
+        Raises ContextError before any work when the tokens do not fit, ModelError for a token id
+        outside the vocabulary, and ValueError for a senseless `rows` or no tokens at all.
+        """
+
+    def rewind(self, length: int) -> None:
+        """Forget all but the first `length` tokens; ValueError when `length` is not in 0..length."""
+
+    def fork(self, n: int) -> list[TokenSequence]:
+        """Return `n` independent sequences that have read what this one has read."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """An immutable set of weights that opens sequences."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of a row of logits. May exceed the tokenizer's size (padding); never below it."""
+
+    @property
+    def context_limit(self) -> int | None:
+        """The most tokens one sequence can hold; None when the model has no limit."""
+
+    @property
+    def forwards(self) -> int:
+        """Forward passes run so far by all sequences of this model, a chunk counting as one."""
+
+    def open(self) -> TokenSequence:
+        """Return an empty sequence."""
+
+    def extend_many(
+        self, sequences: Sequence[TokenSequence], token_ids: Sequence[Sequence[int]], rows: Sequence[int]
+    ) -> list[Rows]:
+        """Extend several sequences of this model at once; item i is what `extend` would return."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Opens models from files. Registered by `register_backends`, made from its options in YAML."""
+
+    def load(self, files: ModelFiles) -> Model:
+        """Load one model; the same files give the same weights in memory (two views cost one).
+
+        Raises ModelError naming the file and tensor when the graph cannot be used.
+        """
