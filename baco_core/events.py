@@ -10,6 +10,9 @@ from baco_core.source import Source
 
 FinishReason = Literal["stop", "length"]
 
+Top = tuple[tuple[Source, tuple[tuple[int, float], ...]], ...]
+"""Of each source its likeliest tokens as (id, ln p), likeliest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenEvent:
@@ -30,8 +33,8 @@ class TokenEvent:
     decision: Decision | None = None
     finish_reason: FinishReason | None = None
     """Set on the last event of a sample."""
-    top: tuple[tuple[Source, tuple[tuple[int, float], ...]], ...] = ()
-    """For a trace: each source's likeliest tokens as (id, ln p)."""
+    top: Top = ()
+    """For a trace: what each source would have said."""
 
 
 @dataclass(frozen=True, slots=True)

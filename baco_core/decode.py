@@ -1,0 +1,129 @@
+"""The decode loop: two lanes, a router, a picker. It knows neither text files, YAML nor runtimes.
+
+With the schedule `plain` this is the reference semantics (DESIGN 3). Schedules arrange when models
+read; they never change what is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from baco_core.errors import BacoError, PluginError
+from baco_core.lane import Lane
+from baco_core.model import Logits
+from baco_core.pick import Picker
+from baco_core.router import Decider, Decision, DecisionPoint
+from baco_core.source import Source
+from baco_core.vocabulary import Vocabulary
+
+Lanes = Mapping[Source, Lane]
+Schedule = Callable[[Lanes], None]
+"""Called before each token: which lanes read now, although nobody has asked for their row yet."""
+
+
+def plain(lanes: Lanes) -> None:
+    """Both models read every token at once: the reference."""
+    for lane in lanes.values():
+        lane.row()
+
+
+def lazy(lanes: Lanes) -> None:
+    """Nobody reads before its row is wanted; an idle model then reads what it missed in one chunk."""
+
+
+SCHEDULES: Mapping[str, Schedule] = {"plain": plain, "lazy": lazy, "auto": lazy}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What governs one generation besides router and sampler.
+
+    `needs` are the sources whose rows the decider sees; `banned` the ids a source must not pick
+    (the base's end tokens, when only the aligned model may end).
+    """
+
+    needs: frozenset[Source]
+    vocabularies: Mapping[Source, Vocabulary]
+    banned: Mapping[Source, Sequence[int]]
+    max_new_tokens: int
+    switch_everywhere: bool = False
+    schedule: Schedule = lazy
+    router: str = "router"
+    """How error messages call the router and its plugin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One written token, before it becomes text. `row` is the speaker's row it was picked from."""
+
+    position: int
+    token_id: int
+    source: Source
+    row: Logits
+    decision: Decision | None
+    ended: bool
+    """Whether this is the speaker's end token."""
+    full: bool
+    """Whether nothing may follow: a context or the number of tokens is used up."""
+
+
+def decode(lanes: Lanes, decider: Decider, picker: Picker, rules: Rules) -> Iterator[Step]:
+    """Yield one Step a token until an end token, a full context or `rules.max_new_tokens`."""
+    written = bytearray()
+    speaker: Source | None = None
+    for position in range(rules.max_new_tokens):
+        rules.schedule(lanes)
+        # 1. inside a word the speaker goes on
+        decision = None
+        token_id = None if speaker is None else _pick(lanes, picker, rules, speaker, position)
+        # 2. where its pick begins a new word, the router says who speaks
+        if speaker is None or token_id is None or _is_decision_point(rules, speaker, token_id):
+            decision = _decide(lanes, decider, rules, position, bytes(written), speaker)
+            if decision.source is not speaker:
+                speaker = decision.source
+                token_id = _pick(lanes, picker, rules, speaker, position)
+        # 3. its pick is written, and every lane takes note
+        assert token_id is not None  # noqa: S101  (for the type checker: a new speaker has picked)
+        row = lanes[speaker].row()
+        written += _note(lanes, rules, speaker, token_id)
+        ended = token_id in rules.vocabularies[speaker].end_ids
+        full = position + 1 == rules.max_new_tokens or any(lane.full for lane in lanes.values())
+        yield Step(position, token_id, speaker, row, decision, ended, full)
+        if ended or full:
+            return
+
+
+def _pick(lanes: Lanes, picker: Picker, rules: Rules, source: Source, position: int) -> int:
+    lane = lanes[source]
+    return picker.pick(lane.row(), lane.transcript.tokens(), position, rules.banned.get(source, ()))
+
+
+def _is_decision_point(rules: Rules, speaker: Source, token_id: int) -> bool:
+    return rules.switch_everywhere or bool(rules.vocabularies[speaker].begins_word[token_id])
+
+
+def _decide(
+    lanes: Lanes, decider: Decider, rules: Rules, position: int, written: bytes, speaker: Source | None
+) -> Decision:
+    rows = {source: lanes[source].row() for source in rules.needs}
+    point = DecisionPoint(position, written.decode("utf-8", errors="replace"), rows, speaker)
+    try:
+        decision = decider.decide(point)
+    except BacoError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{rules.router} raised at position {position}: {error!r}.") from error
+    if not isinstance(decision, Decision):
+        raise PluginError(f"{rules.router} answered {decision!r} at position {position}, not a Decision.")
+    return decision
+
+
+def _note(lanes: Lanes, rules: Rules, speaker: Source, token_id: int) -> bytes:
+    """Tell both lanes what was written and return it as bytes."""
+    vocabulary = rules.vocabularies[speaker]
+    data = vocabulary.pieces[token_id]
+    begins_word = bool(vocabulary.begins_word[token_id])
+    lanes[speaker].transcript.wrote(token_id)
+    lanes[speaker.other].transcript.heard(token_id, data, begins_word=begins_word)
+    return data

@@ -1,0 +1,92 @@
+"""A lane: one model following the text, reading only what it has not read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+import numpy as np
+
+from baco_core.errors import ContextError
+from baco_core.exchange import Transcript
+from baco_core.model import Logits, Model, TokenSequence
+
+
+class Prefix:
+    """A context that is read once, by whoever needs it first, and forked for every sample."""
+
+    def __init__(self, model: Model, token_ids: Sequence[int], max_new_tokens: int, name: str) -> None:
+        """Refuse, before any work, a context that leaves no room for `max_new_tokens` (ContextError)."""
+        limit = model.context_limit
+        if limit is not None and len(token_ids) + max_new_tokens > limit:
+            raise ContextError(
+                f"{name} model: {len(token_ids)} prompt tokens and {max_new_tokens} new ones exceed its context "
+                f"of {limit}; shorten the prompt or lower decode.max_new_tokens."
+            )
+        self.model = model
+        self.token_ids = tuple(token_ids)
+        self._read: tuple[TokenSequence, Logits] | None = None
+
+    def fork(self) -> tuple[TokenSequence, Logits]:
+        """Return a sequence of its own that has read the context, and the row after it."""
+        if self._read is None:
+            sequence = self.model.open()
+            self._read = sequence, _read_only(sequence.extend(self.token_ids)[-1])
+        sequence, row = self._read
+        return sequence.fork(1)[0], row
+
+
+class Lane:
+    """One model as it follows one text. Reads when `row` is asked for, in one chunk, and not before."""
+
+    def __init__(self, prefix: Prefix, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.forwards = 0
+        """Forward passes this lane caused so far."""
+        self._prefix = prefix
+        self._sequence: TokenSequence | None = None
+        self._row: Logits | None = None
+        self._read: list[int] = []  # generated tokens the sequence holds
+
+    @property
+    def full(self) -> bool:
+        """Whether the model's context may have no room for one more token."""
+        limit = self._prefix.model.context_limit
+        return limit is not None and len(self._prefix.token_ids) + self.transcript.most_tokens() >= limit
+
+    def row(self) -> Logits:
+        """Return the row after the whole text, shape (vocab_size,), float32, read-only."""
+        before = self._prefix.model.forwards
+        self._open()
+        self._catch_up(self.transcript.tokens())
+        self.forwards += self._prefix.model.forwards - before
+        assert self._row is not None  # noqa: S101  (for the type checker: _open sets it)
+        return self._row
+
+    def _open(self) -> None:
+        if self._sequence is None:
+            self._sequence, self._row = self._prefix.fork()
+
+    def _catch_up(self, tokens: list[int]) -> None:
+        """Read what is new in `tokens`; what was read under another tokenisation is taken back first."""
+        if tokens == self._read:
+            return
+        assert self._sequence is not None  # noqa: S101  (for the type checker: row opens first)
+        kept = min(_common(self._read, tokens), len(tokens) - 1)
+        if kept < len(self._read):
+            self._sequence.rewind(len(self._prefix.token_ids) + kept)
+        self._row = _read_only(self._sequence.extend(tokens[kept:])[-1])
+        self._read = list(tokens)
+
+
+def _common(left: list[int], right: list[int]) -> int:
+    """Return how many leading tokens are equal; quick when `right` only goes on where `left` ends."""
+    if right[: len(left)] == left:
+        return len(left)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+
+
+def _read_only(row: Logits) -> Logits:
+    row = np.ascontiguousarray(row, np.float32)
+    row.setflags(write=False)
+    return row

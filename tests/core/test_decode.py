@@ -1,0 +1,319 @@
+"""The loop against an oracle that has no cache and rereads everything for every token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baco_core.decode import SCHEDULES, Rules, Step, decode, lazy, plain
+from baco_core.errors import ContextError, PluginError
+from baco_core.exchange import BLOCK_BYTES, Retokenised, SharedTokens
+from baco_core.lane import Lane, Prefix
+from baco_core.noise import GumbelNoise, UniformStream
+from baco_core.pick import Picker
+from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router
+from baco_core.source import Source
+from baco_core.testing.fakes import FakeModel, FakeTokenizer, PlainSampler, ScriptedRouter, fake_vocabulary
+
+BASE, ALIGNED = Source.BASE, Source.ALIGNED
+SHARED = fake_vocabulary()
+OTHER = fake_vocabulary((" the", "n a", " c", "at", " sat", " ligh", "thou", "se", "ho", "us", "ing", " use"))
+CONTEXTS: Mapping[Source, tuple[int, ...]] = {BASE: (65, 66), ALIGNED: (67, 68, 69)}
+
+scripts = st.lists(st.sampled_from(list(Source)), min_size=1, max_size=12).map(tuple)
+seeds = st.integers(0, 2**64 - 1)
+
+
+@dataclass
+class World:
+    """A fake pair; words are favoured over single bytes, so that boundaries come often but not always."""
+
+    shared: bool = True
+    same_model: bool = False
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        self.vocabularies = {BASE: SHARED, ALIGNED: SHARED if self.shared else OTHER}
+        self.models = {
+            source: FakeModel(
+                seed=1 if self.same_model or source is BASE else 2,
+                vocab_size=vocabulary.size,
+                context_limit=self.limit,
+                favour=range(256, vocabulary.size),
+            )
+            for source, vocabulary in self.vocabularies.items()
+        }
+
+    def encode(self, source: Source) -> Callable[[bytes], list[int]]:
+        return FakeTokenizer(self.vocabularies[source]).encode_text
+
+    def lanes(
+        self, contexts: Mapping[Source, Sequence[int]] = CONTEXTS, length: int = 1
+    ) -> dict[Source, Lane]:
+        return {
+            source: Lane(
+                Prefix(model, contexts[source], length, source),
+                SharedTokens() if self.shared else Retokenised(self.encode(source)),
+            )
+            for source, model in self.models.items()
+        }
+
+
+def no_consult(source: Source, question: str, answers: Sequence[str]) -> list[float]:
+    raise AssertionError("nobody asked for a judge")
+
+
+def generation(world: World, seed: int = 0, sample: int = 0) -> Generation:
+    return Generation("", world.vocabularies, UniformStream(seed, sample), no_consult)
+
+
+def run(
+    world: World,
+    router: Router,
+    *,
+    length: int = 24,
+    seed: int = 0,
+    sample: int = 0,
+    temperature: float = 1.0,
+    schedule: str = "lazy",
+    everywhere: bool = False,
+    lanes: dict[Source, Lane] | None = None,
+) -> list[Step]:
+    rules = Rules(
+        needs=router.needs,
+        vocabularies=world.vocabularies,
+        banned={},
+        max_new_tokens=length,
+        switch_everywhere=everywhere,
+        schedule=SCHEDULES[schedule],
+    )
+    picker = Picker(PlainSampler(temperature), GumbelNoise(seed, sample))
+    return list(decode(lanes or world.lanes(), router.start(generation(world, seed, sample)), picker, rules))
+
+
+def told(steps: Sequence[Step]) -> list[tuple[int, Source]]:
+    return [(step.token_id, step.source) for step in steps]
+
+
+def own_tokens(world: World, source: Source, text: Sequence[tuple[int, Source]]) -> list[int]:
+    """The definition of a transcript, straight from who wrote what."""
+    if world.shared:
+        return [token_id for token_id, _ in text]
+    settled: list[int] = []
+    heard = b""
+    for token_id, writer in text:
+        vocabulary = world.vocabularies[writer]
+        if writer is source:
+            settled += [*world.encode(source)(heard), token_id]
+            heard = b""
+        elif vocabulary.begins_word[token_id] and len(heard) >= BLOCK_BYTES:
+            settled += world.encode(source)(heard)
+            heard = vocabulary.pieces[token_id]
+        else:
+            heard += vocabulary.pieces[token_id]
+    return settled + world.encode(source)(heard)
+
+
+def oracle(
+    world: World, script: Sequence[Source], length: int, seed: int, temperature: float, everywhere: bool
+) -> list[tuple[int, Source]]:
+    """DESIGN 3 word for word: no lanes, no caches, no schedules."""
+    noise = GumbelNoise(seed, 0)
+    text: list[tuple[int, Source]] = []
+
+    def pick(source: Source) -> int:
+        row = world.models[source].row([*CONTEXTS[source], *own_tokens(world, source, text)])
+        scores = row.astype(np.float64)
+        if temperature:
+            scores = scores / temperature + noise.row(len(text), row.size)
+        return int(np.argmax(scores))
+
+    speaker: Source | None = None
+    while len(text) < length:
+        begins = speaker is None or everywhere or world.vocabularies[speaker].begins_word[pick(speaker)]
+        speaker = script[len(text) % len(script)] if begins or speaker is None else speaker
+        token_id = pick(speaker)
+        text.append((token_id, speaker))
+        if token_id in world.vocabularies[speaker].end_ids:
+            break
+    return text
+
+
+@given(scripts, seeds, st.sampled_from([0.0, 0.7, 1.0]), st.sampled_from(sorted(SCHEDULES)), st.booleans())
+def test_every_schedule_equals_rereading_everything(
+    script: tuple[Source, ...], seed: int, temperature: float, schedule: str, everywhere: bool
+) -> None:
+    world = World()
+    steps = run(
+        world,
+        ScriptedRouter(script),
+        seed=seed,
+        temperature=temperature,
+        schedule=schedule,
+        everywhere=everywhere,
+    )
+    assert told(steps) == oracle(world, script, 24, seed, temperature, everywhere)
+
+
+@given(scripts, seeds, st.sampled_from(sorted(SCHEDULES)))
+def test_with_two_tokenizers_every_schedule_equals_rereading_everything(
+    script: tuple[Source, ...], seed: int, schedule: str
+) -> None:
+    world = World(shared=False)
+    steps = run(world, ScriptedRouter(script), seed=seed, schedule=schedule, length=40)
+    assert told(steps) == oracle(world, script, 40, seed, 1.0, everywhere=False)
+
+
+@given(scripts, seeds)
+def test_with_two_tokenizers_both_models_have_read_exactly_the_text(
+    script: tuple[Source, ...], seed: int
+) -> None:
+    world = World(shared=False)
+    lanes = world.lanes()
+    steps = run(world, ScriptedRouter(script), seed=seed, lanes=lanes, length=40)
+    text = b"".join(world.vocabularies[step.source].pieces[step.token_id] for step in steps)
+    for source, lane in lanes.items():
+        assert world.vocabularies[source].bytes_of(lane.transcript.tokens()) == text
+
+
+@given(scripts, seeds, st.booleans())
+def test_what_a_router_looks_at_never_changes_the_text(
+    script: tuple[Source, ...], seed: int, shared: bool
+) -> None:
+    world = World(shared=shared)
+    blind = told(run(world, ScriptedRouter(script), seed=seed))
+    assert told(run(world, ScriptedRouter(script, frozenset(Source)), seed=seed)) == blind
+
+
+@given(scripts, seeds)
+def test_a_pair_of_two_equal_models_writes_as_that_model_alone(script: tuple[Source, ...], seed: int) -> None:
+    world = World(same_model=True)
+    contexts = dict.fromkeys(Source, (65, 66))
+    mixed = run(world, ScriptedRouter(script), seed=seed, lanes=world.lanes(contexts))
+    alone = run(world, ScriptedRouter((BASE,)), seed=seed, lanes=world.lanes(contexts))
+    assert [step.token_id for step in mixed] == [step.token_id for step in alone]
+
+
+@given(scripts, seeds)
+def test_sources_change_only_where_the_speaker_would_begin_a_word(
+    script: tuple[Source, ...], seed: int
+) -> None:
+    world = World()
+    steps = run(world, ScriptedRouter(script), seed=seed)
+    history = list(CONTEXTS[BASE]), list(CONTEXTS[ALIGNED])
+    for before, step in zip(steps, steps[1:], strict=False):
+        for read in history:
+            read.append(before.token_id)
+        row = world.models[before.source].row(history[before.source is ALIGNED])
+        pick = Picker(PlainSampler(), GumbelNoise(seed, 0)).pick(row, (), step.position)
+        assert (step.decision is not None) == bool(SHARED.begins_word[pick])
+        assert step.source is before.source or step.decision is not None
+
+
+def test_an_unused_model_is_never_run() -> None:
+    world = World()
+    run(world, ScriptedRouter((BASE,)))
+    assert world.models[ALIGNED].forwards == 0
+    assert world.models[BASE].forwards == 24
+
+
+def test_plain_runs_both_models_for_every_token_and_lazy_reads_what_was_missed_in_one_chunk() -> None:
+    eager, idle = World(), World()
+    script = ScriptedRouter((BASE,) * 11 + (ALIGNED,))
+    run(eager, script, schedule="plain", everywhere=True, length=12)
+    run(idle, script, schedule="lazy", everywhere=True, length=12)
+    assert {source: model.forwards for source, model in eager.models.items()} == {BASE: 12, ALIGNED: 12}
+    # the base model picks 11 tokens; the aligned one reads its context, then 11 tokens at once
+    assert {source: model.forwards for source, model in idle.models.items()} == {BASE: 12, ALIGNED: 2}
+
+
+def test_samples_read_the_prompt_once_and_do_not_disturb_each_other() -> None:
+    world = World()
+    prefixes = {source: Prefix(model, CONTEXTS[source], 24, source) for source, model in world.models.items()}
+    router = ScriptedRouter((BASE, ALIGNED))
+    together = []
+    for sample in range(4):
+        lanes = {source: Lane(prefix, SharedTokens()) for source, prefix in prefixes.items()}
+        together.append(told(run(world, router, sample=sample, lanes=lanes)))
+    assert together == [told(run(World(), router, sample=sample)) for sample in range(4)]
+    assert len({tuple(text) for text in together}) == 4
+    opened = sum(len(steps) for steps in together) * 2 + sum(map(len, CONTEXTS.values()))
+    assert sum(model.tokens_read for model in world.models.values()) <= opened
+
+
+def test_a_context_without_room_is_refused_before_any_work() -> None:
+    world = World(limit=20)
+    with pytest.raises(ContextError, match="3 prompt tokens and 18 new ones exceed its context of 20"):
+        Prefix(world.models[ALIGNED], CONTEXTS[ALIGNED], 18, ALIGNED)
+    assert world.models[ALIGNED].forwards == 0
+
+
+@given(scripts, seeds)
+def test_with_two_tokenizers_a_full_context_ends_the_text_on_every_schedule(
+    script: tuple[Source, ...], seed: int
+) -> None:
+    texts = []
+    for schedule in ("plain", "lazy"):
+        world = World(shared=False, limit=40)
+        texts.append(told(run(world, ScriptedRouter(script), seed=seed, schedule=schedule, length=37)))
+    assert texts[0] == texts[1]
+
+
+def test_the_end_token_ends_the_text_whoever_picks_it_unless_it_is_banned() -> None:
+    world = World()
+    end = SHARED.size - 1
+    world.models[BASE] = replace(world.models[BASE], favour=[end], lift=100.0)
+    router = ScriptedRouter((ALIGNED, BASE))
+    steps = run(world, router, everywhere=True)
+    assert [step.ended for step in steps] == [False, True]
+    assert steps[-1].token_id == end
+    rules = Rules(router.needs, world.vocabularies, {BASE: [end]}, 24, switch_everywhere=True)
+    picker = Picker(PlainSampler(), GumbelNoise(0))
+    kept_on = list(decode(world.lanes(), router.start(generation(world)), picker, rules))
+    assert all(step.token_id != end for step in kept_on if step.source is BASE)
+    assert len(kept_on) > 2
+
+
+class Raises:
+    needs: frozenset[Source] = frozenset()
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def start(self, generation: Generation) -> Decider:
+        return self
+
+    def decide(self, point: DecisionPoint) -> Decision | None:
+        if point.position == 3:
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return self.answer  # type: ignore[return-value]
+        return Decision(BASE)
+
+
+@pytest.mark.parametrize("answer", [ZeroDivisionError("oh"), None, "base"], ids=repr)
+def test_a_router_that_raises_or_has_no_answer_is_named_with_its_position(answer: object) -> None:
+    world = World()
+    router = Raises(answer)
+    rules = Rules(
+        router.needs, world.vocabularies, {}, 9, switch_everywhere=True, router="router 'x' (plugin y)"
+    )
+    with pytest.raises(PluginError, match=r"router 'x' \(plugin y\) (raised|answered .*) at position 3"):
+        list(decode(world.lanes(), router, Picker(PlainSampler(), GumbelNoise(0)), rules))
+
+
+def test_routers_cannot_write_into_rows() -> None:
+    world = World()
+    for lane in world.lanes().values():
+        with pytest.raises(ValueError, match="read-only"):
+            lane.row()[0] = 0.0
+
+
+def test_schedules_are_the_ones_the_design_names() -> None:
+    assert SCHEDULES["plain"] is plain
+    assert SCHEDULES["auto"] is SCHEDULES["lazy"] is lazy
