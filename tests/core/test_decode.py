@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -206,7 +207,7 @@ def test_sources_change_only_where_the_speaker_would_begin_a_word(
     world = World()
     steps = run(world, ScriptedRouter(script), seed=seed)
     history = list(CONTEXTS[BASE]), list(CONTEXTS[ALIGNED])
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         for read in history:
             read.append(before.token_id)
         row = world.models[before.source].row(history[before.source is ALIGNED])
