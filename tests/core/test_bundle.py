@@ -95,7 +95,7 @@ def test_a_link_that_leads_out_of_the_bundle_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_manifest_and_a_manifest_that_is_no_json_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="cannot read the manifest .*is this a bundle"):
+    with pytest.raises(BundleError, match=r"cannot read the manifest .*is this a bundle"):
         read_bundle(tmp_path)
     (tmp_path / MANIFEST_NAME).write_bytes(b"\xff{")
     with pytest.raises(BundleError, match="malformed manifest"):
@@ -103,7 +103,7 @@ def test_a_folder_without_manifest_and_a_manifest_that_is_no_json_are_named(tmp_
 
 
 def test_an_unknown_member_is_suggested(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no member 'modle'. Did you mean 'model'"):
+    with pytest.raises(BundleError, match=r"no member 'modle'. Did you mean 'model'"):
         read_bundle(write(tmp_path / "b")).member("modle")
 
 

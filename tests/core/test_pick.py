@@ -60,7 +60,7 @@ def test_banned_tokens_are_never_picked_and_the_row_stays_as_it_was() -> None:
 
 
 def test_a_sampler_that_leaves_nothing_is_named_with_the_position() -> None:
-    with pytest.raises(PluginError, match="Keep.* no token is left to pick at position 4"):
+    with pytest.raises(PluginError, match=r"Keep.* no token is left to pick at position 4"):
         Picker(Keep(frozenset({1})), GumbelNoise(0)).pick(np.zeros(3, np.float32), (), 4, banned=[1])
 
 
