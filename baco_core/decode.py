@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from baco_core.errors import BacoError, PluginError
+from baco_core.errors import PluginError
 from baco_core.lane import Lane
 from baco_core.model import Logits
 from baco_core.pick import Picker
@@ -50,7 +50,7 @@ class Rules:
     switch_everywhere: bool = False
     schedule: Schedule = lazy
     router: str = "router"
-    """How error messages call the router and its plugin."""
+    """How an error message calls the router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,7 @@ def _decide(
 ) -> Decision:
     rows = {source: lanes[source].row() for source in rules.needs}
     point = DecisionPoint(position, written.decode("utf-8", errors="replace"), rows, speaker)
-    try:
-        decision = decider.decide(point)
-    except BacoError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{rules.router} raised at position {position}: {error!r}.") from error
+    decision = decider.decide(point)
     if not isinstance(decision, Decision):
         raise PluginError(f"{rules.router} answered {decision!r} at position {position}, not a Decision.")
     return decision

@@ -20,8 +20,8 @@ class Prefix:
         limit = model.context_limit
         if limit is not None and len(token_ids) + max_new_tokens > limit:
             raise ContextError(
-                f"{name} model: {len(token_ids)} prompt tokens and {max_new_tokens} new ones exceed its context "
-                f"of {limit}; shorten the prompt or lower decode.max_new_tokens."
+                f"{name} model: {len(token_ids)} prompt tokens and {max_new_tokens} new ones exceed its "
+                f"context of {limit}; shorten the prompt or lower decode.max_new_tokens."
             )
         self.model = model
         self.token_ids = tuple(token_ids)

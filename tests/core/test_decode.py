@@ -291,20 +291,18 @@ class Raises:
 
     def decide(self, point: DecisionPoint) -> Decision | None:
         if point.position == 3:
-            if isinstance(self.answer, Exception):
-                raise self.answer
             return self.answer  # type: ignore[return-value]
         return Decision(BASE)
 
 
-@pytest.mark.parametrize("answer", [ZeroDivisionError("oh"), None, "base"], ids=repr)
-def test_a_router_that_raises_or_has_no_answer_is_named_with_its_position(answer: object) -> None:
+@pytest.mark.parametrize("answer", [None, "base"])
+def test_a_router_without_a_decision_is_named_with_its_position(answer: object) -> None:
     world = World()
     router = Raises(answer)
     rules = Rules(
         router.needs, world.vocabularies, {}, 9, switch_everywhere=True, router="router 'x' (plugin y)"
     )
-    with pytest.raises(PluginError, match=r"router 'x' \(plugin y\) (raised|answered .*) at position 3"):
+    with pytest.raises(PluginError, match=r"router 'x' \(plugin y\) answered .* at position 3"):
         list(decode(world.lanes(), router, Picker(PlainSampler(), GumbelNoise(0)), rules))
 
 
