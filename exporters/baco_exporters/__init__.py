@@ -1,0 +1,1 @@
+"""From a source to a bundle: fetch, export through Optimum, compare with PyTorch, write."""

@@ -1,0 +1,113 @@
+"""Writing a bundle: fetch, export, gate, manifest, and one rename at the end (format: baco_core.bundle)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from baco_core.bundle import FORMAT, MANIFEST_NAME, SINGLE, FileRecord, Manifest, MemberRecord, sha256_of
+from baco_core.errors import ExportError
+from baco_exporters.fetch import Fetched, fetch
+from baco_exporters.member import MemberExport
+from baco_exporters.onnx_export import Precision
+from baco_exporters.partial import partial_folder
+from baco_exporters.progress import Progress
+
+_MADE_WITH = ("baco", "optimum-onnx", "transformers", "torch", "onnx", "onnxruntime", "tokenizers", "gguf")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to export: a SOURCE for each member (`base` and `aligned`, or `model`), and where to.
+
+    `compact` is the number of bits in which fp32 weights are stored: 8, 16, or None for all of them.
+    """
+
+    sources: Mapping[str, str]
+    out: Path
+    precision: Precision = "fp32"
+    compact: int | None = None
+    force: bool = False
+
+
+def export_bundle(order: Order, progress: Progress) -> Manifest:
+    """Export every member and put the bundle at `order.out`, whole or not at all.
+
+    Members with the same SOURCE share one set of files. Raises ExportError; nothing is left then.
+    """
+    target = order.out.expanduser().resolve()
+    check_target(target, force=order.force)
+    fetched = {text: fetch(text, progress) for text in dict.fromkeys(order.sources.values())}
+    for source in fetched.values():
+        progress.note(source.terms)
+    with partial_folder(target) as partial:
+        manifest = _write(order, fetched, partial, progress)
+        _publish(partial, target)
+    return manifest
+
+
+def check_target(target: Path, *, force: bool) -> None:
+    """Raise ExportError when a bundle may not be put at `target`.
+
+    `force` allows to replace a bundle, never another folder.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / MANIFEST_NAME).is_file():
+        raise ExportError(f"{target}: exists and is not a bundle; choose another folder.")
+    if not force:
+        raise ExportError(f"{target}: a bundle is there already; pass --force to replace it.")
+
+
+def _write(order: Order, fetched: Mapping[str, Fetched], folder: Path, progress: Progress) -> Manifest:
+    records: dict[str, MemberRecord] = {}
+    for text, source in fetched.items():
+        names = [name for name, wanted in order.sources.items() if wanted == text]
+        member = names[0] if len(names) == 1 else SINGLE
+        export = MemberExport(member, source, folder, order.precision, order.compact, progress)
+        records |= dict.fromkeys(names, export.run())
+    _write_notice(fetched.values(), folder)
+    manifest = Manifest(FORMAT, {name: records[name] for name in order.sources}, _files(folder), made_with())
+    (folder / MANIFEST_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    return manifest
+
+
+def _write_notice(sources: Iterable[Fetched], folder: Path) -> None:
+    lines = [
+        f"{source.terms} BACo's exporter converted the weights to ONNX; they are not the originals."
+        for source in sources
+    ]
+    (folder / "NOTICE.txt").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _files(folder: Path) -> dict[str, FileRecord]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): FileRecord(path.stat().st_size, sha256_of(path))
+        for path in paths
+    }
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions of what takes part in an export."""
+    found = {}
+    for name in _MADE_WITH:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # an optional part, or a source tree that is not installed
+    return found
+
+
+def _publish(partial: Path, target: Path) -> None:
+    """Put the finished folder in place; an older bundle is moved aside first and removed last."""
+    aside = target.with_name(f"{partial.name}-replaced")
+    if target.exists():
+        target.rename(aside)
+    partial.rename(target)
+    shutil.rmtree(aside, ignore_errors=True)
