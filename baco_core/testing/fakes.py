@@ -147,7 +147,7 @@ class PlainSampler:
 
     def filter(self, logits: Logits, history: Sequence[int]) -> Logits:
         """Return the row as it is."""
-        return logits
+        return logits.copy()
 
 
 @dataclass(frozen=True, slots=True)
