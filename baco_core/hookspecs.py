@@ -78,3 +78,8 @@ def on_token(event: TokenEvent) -> None:
 @hookspec
 def on_finish(sample: Sample) -> None:
     """Observe each sample as it ends."""
+
+
+@hookspec
+def report_health(report: Callable[[str, str, bool], None]) -> None:
+    """Tell `baco doctor` what was found: `report(what, finding, is_fine)`, one call a line."""

@@ -30,7 +30,9 @@ class Owner:
     def describe(self) -> str:
         """Return plugin, distribution, version and entry point, as error messages name them."""
         known = f"{self.distribution} {self.version}".strip()
-        detail = ", ".join(part for part in (f"distribution {known}" if known else "", self.entry_point) if part)
+        detail = ", ".join(
+            part for part in (f"distribution {known}" if known else "", self.entry_point) if part
+        )
         return f"plugin {self.plugin!r}" + (f" ({detail})" if detail else "")
 
 
@@ -45,7 +47,7 @@ class Entry(Generic[T]):
 
     def describe(self) -> str:
         """Return how error messages call it: kind, name and plugin."""
-        return f"{self.kind} {self.name!r} of {self.owner.describe()}"
+        return f"{self.kind.capitalize()} {self.name!r} of {self.owner.describe()}"
 
     @property
     def where(self) -> str:
@@ -63,14 +65,20 @@ class Registry(Generic[T]):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self.not_loaded: tuple[str, ...] = ()
+        """Installed plugins that were not asked for, which error messages may hint at."""
         self._entries: dict[str, Entry[T]] = {}
 
     def add(self, name: str, value: T, owner: Owner) -> None:
         """Register a name; PluginError naming both owners when it is taken."""
+        self.check_free(name, owner)
+        self._entries[name] = Entry(self.kind, name, value, owner)
+
+    def check_free(self, name: str, owner: Owner) -> None:
+        """Raise PluginError naming both owners when the name is taken."""
         taken = self._entries.get(name)
         if taken is not None:
-            raise PluginError(_clash(self.kind, name, taken.owner, owner))
-        self._entries[name] = Entry(self.kind, name, value, owner)
+            raise taken_twice(self.kind, name, taken.owner, owner)
 
     def get(self, name: str, *, where: str = "") -> T:
         """Return what is registered; LookUpError names the nearest and lists the rest."""
@@ -81,10 +89,25 @@ class Registry(Generic[T]):
         try:
             return self._entries[name]
         except KeyError:
-            raise LookUpError.unknown(self.kind, name, self._entries, where=where) from None
+            raise self._unknown(name, where) from None
+
+    def _unknown(self, name: str, where: str) -> LookUpError:
+        error = LookUpError.unknown(self.kind, name, self._entries, where=where)
+        if not self.not_loaded:
+            return error
+        plugins = ", ".join(self.not_loaded)
+        return LookUpError(f"{error} Plugins that are installed but not named under 'plugins': {plugins}.")
+
+    def owner(self, name: str) -> Owner:
+        """Return who registered the name."""
+        return self.entry(name).owner
+
+    def names(self) -> list[str]:
+        """Return the sorted names."""
+        return sorted(self._entries)
 
     def entries(self) -> list[Entry[T]]:
-        """Return all entries by name."""
+        """Return all entries, sorted by name."""
         return [self._entries[name] for name in self]
 
     def __contains__(self, name: object) -> bool:
@@ -93,18 +116,19 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the sorted names."""
-        return iter(sorted(self._entries))
+        return iter(self.names())
 
     def __len__(self) -> int:
         """Count the names."""
         return len(self._entries)
 
 
-def _clash(kind: str, name: str, first: Owner, second: Owner) -> str:
+def taken_twice(kind: str, name: str, first: Owner, second: Owner) -> PluginError:
+    """Return the error for a name with two owners."""
     one, two = str(first), str(second)
-    if one == two:  # two plugins of one distribution
+    if one == two and first != second:  # two plugins of one distribution
         one, two = f"{first.plugin} in {one}", f"{second.plugin} in {two}"
-    return (
+    return PluginError(
         f"{kind.capitalize()} {name!r} is registered twice: by {one} and by {two}. "
         "Rename one, or drop a plugin."
     )
