@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -143,8 +144,9 @@ def _check_repeatable(router: Router, trial: Trial, answers: Sequence[Decision |
         assert again == answers, "the same points must give the same decisions in every run"
 
 
-def _global_state() -> tuple[object, object]:
-    return random.getstate(), str(np.random.get_state())
+def _global_state() -> tuple[object, ...]:
+    state: Any = np.random.get_state()
+    return random.getstate(), state[1].tobytes(), *state[2:]
 
 
 def _check_state(router: Router, trial: Trial, answers: Sequence[Decision | None]) -> None:

@@ -6,6 +6,7 @@ import copy
 import math
 import random
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -76,5 +77,6 @@ def _check_filter(sampler: Sampler, row: Logits, history: Sequence[int]) -> None
     assert np.array_equal(filtered, again), "filter() must return the same row each time"
 
 
-def _global_state() -> tuple[object, object]:
-    return random.getstate(), str(np.random.get_state())
+def _global_state() -> tuple[object, ...]:
+    state: Any = np.random.get_state()
+    return random.getstate(), state[1].tobytes(), *state[2:]

@@ -38,11 +38,20 @@ class _BusyError(PluginError):
 
 def require_address(address: str) -> None:
     """Raise ValueError unless `address` is a plain http or https address without a password."""
-    parts = urlsplit(address)
-    if parts.username is not None or parts.password is not None:
+    if "@" in address:
         raise ValueError("endpoint must not hold a user or password; name a variable in api_key_env")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if not _is_address(address):
         raise ValueError(f"endpoint must be like http://127.0.0.1:8000/v1, not {address!r}")
+
+
+def _is_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
+    plain = address.isascii() and address.isprintable() and " " not in address
+    return bool(known and plain and not parts.query and not parts.fragment)
 
 
 @dataclass(frozen=True, slots=True)

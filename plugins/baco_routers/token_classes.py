@@ -121,7 +121,7 @@ class FunctionWords:
         core = _fold(text.strip())
         if core not in _function_words(self.language, self.words):
             return False, False
-        return text[0].isspace() or core[0] == "'", True
+        return text[0].isspace() or "'" in core[:-1], True
 
 
 @cache
