@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from baco_core.bundle import KvLayout
 from baco_core.errors import ExportError
+from baco_exporters.half import to_half
 from baco_exporters.torch_model import TASK, TorchModel
 
 if TYPE_CHECKING:
@@ -20,18 +21,17 @@ OPSET = 18
 def export_onnx(model: TorchModel, folder: Path, precision: Precision) -> ModelProto:
     """Return `model` as a graph with inputs and outputs for the KV cache; `folder` is only worked in.
 
-    `fp16` turns the PyTorch model into half precision first (in place), so that what it computes in
-    float32 on purpose stays so. Raises ExportError with Optimum's reason when it refuses.
+    `fp16` is mixed precision: see `half`. Raises ExportError with Optimum's reason when it refuses.
     """
     import onnx
 
-    if precision == "fp16":
-        model.half()
     work = folder / "optimum"
     work.mkdir()
     _run_optimum(model, work)
     graph = onnx.load(work / "model.onnx")
     shutil.rmtree(work)
+    if precision == "fp16":
+        to_half(graph)
     return graph
 
 
@@ -44,7 +44,7 @@ def vocabulary_size(graph: ModelProto) -> int:
 def _run_optimum(model: TorchModel, folder: Path) -> None:
     from optimum.exporters.onnx import onnx_export_from_model
 
-    model.config._name_or_path = str(folder)  # Optimum would look there, even on the hub, for a tokenizer
+    model.config._name_or_path = str(folder / "no-tokenizer")  # Optimum looks for one, even on the hub
     try:
         onnx_export_from_model(
             model, folder, task=TASK, opset=OPSET, do_validation=False, no_post_process=True
