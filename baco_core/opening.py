@@ -1,0 +1,106 @@
+"""Opens the models a config names: finds the bundles, checks them, loads each set of weights once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, read_bundle
+from baco_core.config import PairConfig
+from baco_core.errors import BundleError, ConfigError, LookUpError
+from baco_core.model import Backend, Model
+from baco_core.pair import Exchange, Member, Pair
+from baco_core.paths import bundles_folder
+from baco_core.registry import Registry
+from baco_core.source import Source
+from baco_core.tokenizer import Tokenizer, vocabulary_difference
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReference:
+    """A bundle and the name of the member in it that plays one role."""
+
+    bundle: Bundle
+    member: str
+
+
+def open_pair(config: PairConfig, backend: Backend, bundles: Registry[Path]) -> Pair:
+    """Open both members; raises BundleError, ModelError or ConfigError naming the culprit."""
+    references = _references(config, bundles)
+    if config.verify:
+        for folder in {
+            reference.bundle.folder: reference.bundle for reference in references.values()
+        }.values():
+            folder.verify()
+    members = {source: _open_member(reference, backend) for source, reference in references.items()}
+    return Pair(members, _exchange(config, members))
+
+
+def locate(reference: str, bundles: Registry[Path]) -> Path:
+    """Return the folder of a bundle: an embedded name, a name in the cache, or a folder."""
+    if reference in bundles:
+        return bundles.get(reference)
+    cached = bundles_folder() / reference
+    folder = next((path for path in (Path(reference), cached) if (path / MANIFEST_NAME).is_file()), None)
+    if folder is not None:
+        return folder
+    if Path(reference).is_dir():
+        raise BundleError(f"{reference}: no {MANIFEST_NAME} in this folder; is it a bundle?")
+    known = [*bundles.names(), *(path.parent.name for path in bundles_folder().glob(f"*/{MANIFEST_NAME}"))]
+    raise LookUpError.unknown("bundle", reference, known, where="pair") from None
+
+
+def _references(config: PairConfig, bundles: Registry[Path]) -> dict[Source, MemberReference]:
+    if config.bundle is not None:
+        bundle = read_bundle(locate(config.bundle, bundles))
+        return {source: MemberReference(bundle, source.value) for source in Source}
+    if config.base is None or config.aligned is None:
+        raise ConfigError("pair: give either 'bundle', or both 'base' and 'aligned'.")
+    named = {Source.BASE: config.base, Source.ALIGNED: config.aligned}
+    return {source: _reference(text, source, bundles) for source, text in named.items()}
+
+
+def _reference(text: str, source: Source, bundles: Registry[Path]) -> MemberReference:
+    """Read `BUNDLE[:MEMBER]`; without a member, a single model's bundle gives that model."""
+    name, colon, member = text.rpartition(":")
+    if not colon or member not in {SINGLE, *Source}:
+        name, member = text, ""
+    bundle = read_bundle(locate(name, bundles))
+    fallback = SINGLE if SINGLE in bundle.manifest.members else source.value
+    return MemberReference(bundle, member or fallback)
+
+
+def _open_member(reference: MemberReference, backend: Backend) -> Member:
+    bundle, record = reference.bundle, reference.bundle.member(reference.member)
+    model = backend.load(bundle.model_files(reference.member))
+    tokenizer = Tokenizer.from_file(
+        bundle.path(record.tokenizer),
+        bos_ids=record.bos_ids,
+        end_ids=record.end_ids,
+        special_tokens=record.special_tokens,
+        vocab_size=_checked_size(model, record.vocab_size, bundle),
+    )
+    template = bundle.path(record.chat_template).read_text("utf-8") if record.chat_template else None
+    return Member(model, tokenizer, template, record.special_tokens)
+
+
+def _checked_size(model: Model, stated: int, bundle: Bundle) -> int:
+    if model.vocab_size != stated:
+        raise BundleError(
+            f"{bundle.folder}: the model answers with {model.vocab_size} logits, "
+            f"but the manifest says {stated}; export it again."
+        )
+    return stated
+
+
+def _exchange(config: PairConfig, members: dict[Source, Member]) -> Exchange:
+    """Return how the two hear each other; ConfigError when tokens are asked for and cannot be exchanged."""
+    base, aligned = (members[source].tokenizer for source in (Source.BASE, Source.ALIGNED))
+    difference = vocabulary_difference(base, aligned)
+    if config.exchange == "auto":
+        return "text" if difference else "tokens"
+    if config.exchange == "tokens" and difference:
+        raise ConfigError(
+            f"pair.exchange: 'tokens' needs one vocabulary, but {difference}; use 'text' or 'auto'."
+        )
+    return config.exchange

@@ -1,0 +1,70 @@
+"""A pair of models, opened and ready to follow a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from baco_core.exchange import Retokenised, SharedTokens, Transcript
+from baco_core.lane import Lane, Prefix
+from baco_core.model import Model, Rows, TokenSequence
+from baco_core.pick import log_softmax_at
+from baco_core.source import Source
+from baco_core.tokenizer import Tokenizer
+from baco_core.vocabulary import Vocabulary
+
+Exchange = Literal["tokens", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One model of a pair with what turns text into its tokens."""
+
+    model: Model
+    tokenizer: Tokenizer
+    chat_template: str | None = None
+    special_tokens: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Base and aligned; `exchange` says how they hear each other (DESIGN 3)."""
+
+    members: Mapping[Source, Member]
+    exchange: Exchange
+
+    @property
+    def vocabularies(self) -> dict[Source, Vocabulary]:
+        """The vocabulary of each source."""
+        return {source: member.tokenizer.vocabulary for source, member in self.members.items()}
+
+    def prefixes(self, contexts: Mapping[Source, Sequence[int]], max_new_tokens: int) -> dict[Source, Prefix]:
+        """Return each source's context, not read yet; ContextError when one is too long."""
+        return {
+            source: Prefix(member.model, contexts[source], max_new_tokens, source)
+            for source, member in self.members.items()
+        }
+
+    def lanes(self, prefixes: Mapping[Source, Prefix]) -> dict[Source, Lane]:
+        """Return fresh lanes that follow one text after these contexts."""
+        return {source: Lane(prefix, self._transcript(source)) for source, prefix in prefixes.items()}
+
+    def _transcript(self, source: Source) -> Transcript:
+        if self.exchange == "tokens":
+            return SharedTokens()
+        return Retokenised(self.members[source].tokenizer.encode_text)
+
+    def consult(self, source: Source, question: Sequence[int], answers: Sequence[str]) -> list[float]:
+        """Return ln P(answer | question) of each answer, in nats, read in a sequence of its own."""
+        member = self.members[source]
+        asked = member.model.open()
+        first = asked.extend(question)
+        tokens = [member.tokenizer.encode_text(answer.encode()) for answer in answers]
+        return [_log_probability(asked.fork(1)[0], first, answer) for answer in tokens]
+
+
+def _log_probability(asked: TokenSequence, first: Rows, tokens: Sequence[int]) -> float:
+    """Return the sum of ln p over `tokens`, the first of which is judged by the row `first`."""
+    rows = [*first, *asked.extend(tokens[:-1], rows=len(tokens) - 1)] if len(tokens) > 1 else first
+    return sum(float(log_softmax_at(row, [token])[0]) for row, token in zip(rows, tokens, strict=True))

@@ -1,0 +1,133 @@
+"""From a config to texts: the door for Python users and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from baco_core.config import Config, DecodeConfig
+from baco_core.decode import SCHEDULES, Rules, decode
+from baco_core.errors import ConfigError
+from baco_core.events import Sample, TokenEvent
+from baco_core.lane import Prefix
+from baco_core.noise import GumbelNoise, UniformStream
+from baco_core.opening import open_pair
+from baco_core.pair import Pair
+from baco_core.pick import Picker
+from baco_core.plugins import Plugins
+from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messages, base_context
+from baco_core.router import Generation, Router
+from baco_core.sampler import Sampler
+from baco_core.source import Source
+from baco_core.writer import Writer
+
+Prompt = str | Sequence[Message]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pair with router, sampler and rules, ready to write.
+
+    >>> pipeline = Pipeline.from_config(load_config(None), load_plugins(()))  # doctest: +SKIP
+    >>> pipeline.generate("Tell me a story about a lighthouse.")[0].text  # doctest: +SKIP
+    """
+
+    pair: Pair
+    router: Router
+    sampler: Sampler
+    decode: DecodeConfig
+    prompts: PromptsConfig
+    plugins: Plugins
+    router_label: str = "router"
+
+    @classmethod
+    def from_config(cls, config: Config, plugins: Plugins) -> Pipeline:
+        """Build router and sampler, then open the pair; raises BacoError before any model is loaded
+        when a name or an option is wrong."""
+        router = plugins.routers.build(config.router, "router")
+        sampler = plugins.samplers.build(config.sampler, "sampler")
+        backend = plugins.backends.build(config.backend, "backend")
+        pair = open_pair(config.pair, backend, plugins.bundles)
+        _check_switching(config.decode, pair)
+        label = plugins.routers.entry(config.router.use).describe()
+        return cls(pair, router, sampler, config.decode, config.prompts, plugins, label)
+
+    def stream(self, prompt: Prompt, *, trace: bool = False) -> Iterator[TokenEvent | Sample]:
+        """Yield the token events of sample 0, then Sample 0, then those of sample 1, and so on.
+
+        Raises PromptError or ContextError before any model runs. With `trace`, events carry both
+        models' likeliest tokens, for which both models run at every token.
+        """
+        messages = as_messages(prompt)
+        contexts = self._contexts(messages)
+        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens)
+        for index in range(self.decode.n):
+            yield from self._sample(index, messages, contexts, prefixes, self.decode.top if trace else 0)
+
+    def generate(self, prompt: Prompt) -> list[Sample]:
+        """Return the finished samples."""
+        return [item for item in self.stream(prompt) if isinstance(item, Sample)]
+
+    def _contexts(self, messages: Sequence[Message]) -> dict[Source, list[int]]:
+        base, aligned = self.pair.members[Source.BASE], self.pair.members[Source.ALIGNED]
+        return {
+            Source.BASE: base_context(messages, self.prompts, base.tokenizer),
+            Source.ALIGNED: aligned_context(
+                messages, self.prompts, aligned.tokenizer, aligned.chat_template, aligned.special_tokens or {}
+            ),
+        }
+
+    def _sample(
+        self,
+        index: int,
+        messages: Sequence[Message],
+        contexts: Mapping[Source, Sequence[int]],
+        prefixes: Mapping[Source, Prefix],
+        top: int,
+    ) -> Iterator[TokenEvent | Sample]:
+        lanes = self.pair.lanes(prefixes)
+        decider = self.router.start(self._generation(index, messages))
+        picker = Picker(self.sampler, GumbelNoise(self.decode.seed, index))
+        writer = Writer(index, lanes, self.pair.vocabularies, self.decode.stop)
+        with closing(decode(lanes, decider, picker, self._rules())) as steps:
+            for item in writer.events(steps, len(contexts[Source.ALIGNED]), top):
+                self._observe(item)
+                yield item
+
+    def _observe(self, item: TokenEvent | Sample) -> None:
+        if isinstance(item, Sample):
+            self.plugins.hook.on_finish(sample=item)
+        else:
+            self.plugins.hook.on_token(event=item)
+
+    def _generation(self, index: int, messages: Sequence[Message]) -> Generation:
+        def consult(source: Source, question: str, answers: Sequence[str]) -> list[float]:
+            context = self._contexts([Message("user", question)])[source]
+            return self.pair.consult(source, context, answers)
+
+        uniform = UniformStream(self.decode.seed, index)
+        last = next(message.content for message in reversed(messages) if message.role == "user")
+        return Generation(last, self.pair.vocabularies, uniform, consult)
+
+    def _rules(self) -> Rules:
+        vocabularies = self.pair.vocabularies
+        only_aligned_ends = self.decode.end == "aligned"
+        banned = {Source.BASE: sorted(vocabularies[Source.BASE].end_ids)} if only_aligned_ends else {}
+        return Rules(
+            needs=self.router.needs,
+            vocabularies=vocabularies,
+            banned=banned,
+            max_new_tokens=self.decode.max_new_tokens,
+            switch_everywhere=self.decode.switch_at == "token",
+            schedule=SCHEDULES[self.decode.schedule],
+            router=self.router_label,
+        )
+
+
+def _check_switching(decode: DecodeConfig, pair: Pair) -> None:
+    if decode.switch_at == "token" and pair.exchange == "text":
+        raise ConfigError(
+            "decode.switch_at: 'token' needs one vocabulary, but this pair has two tokenizers, "
+            "which exchange text at word boundaries only; use 'word'."
+        )
