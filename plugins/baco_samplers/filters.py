@@ -50,13 +50,14 @@ def keep_typical(logits: Logits, mass: float) -> Mask:
     if mass >= 1:
         return np.ones(logits.size, np.bool_)
     log_total, entropy = _log_total_and_entropy(logits)
+    typical = log_total - entropy  # the logit of a token whose surprise is the entropy
     # How far the tokens that matter must be taken bounds how far the others can be.
-    distance, _, p = _distances(logits, log_total, entropy, _heavy(logits, log_total, mass))
-    bound = distance[_fewest(distance, p, mass)].max() + _ROUNDING
-    typical = log_total - entropy
-    near = np.flatnonzero((logits >= typical - bound) & (logits <= typical + bound))
-    distance, ids, p = _distances(logits, log_total, entropy, near)
-    return _mask(logits.size, ids[_fewest(distance, p, mass)])
+    values = logits[_heavy(logits, log_total, mass)].astype(np.float64)
+    distance = np.abs(values - typical)
+    bound = distance[_fewest(distance, np.exp(values - log_total), mass)].max()
+    near = np.flatnonzero((logits >= typical - bound - _ROUNDING) & (logits <= typical + bound + _ROUNDING))
+    values = logits[near].astype(np.float64)
+    return _mask(logits.size, near[_fewest(np.abs(values - typical), np.exp(values - log_total), mass)])
 
 
 def keep_top_p(logits: Logits, mass: float) -> Mask:
@@ -68,8 +69,9 @@ def keep_top_p(logits: Logits, mass: float) -> Mask:
     if mass >= 1:
         return np.ones(logits.size, np.bool_)
     log_total, _ = _log_total_and_entropy(logits)
-    surprise, ids, p = _distances(logits, log_total, 0.0, _heavy(logits, log_total, mass))
-    return _mask(logits.size, ids[_fewest(surprise, p, mass)])
+    heavy = _heavy(logits, log_total, mass)
+    values = logits[heavy].astype(np.float64)
+    return _mask(logits.size, heavy[_fewest(-values, np.exp(values - log_total), mass)])
 
 
 def keep_min_p(logits: Logits, fraction: float) -> Mask:
@@ -107,16 +109,8 @@ def _log_total_and_entropy(logits: Logits) -> tuple[float, float]:
 
 
 def _heavy(logits: Logits, log_total: float, mass: float) -> NDArray[np.intp]:
-    """Return tokens that together hold over `mass`: the others hold under (1 - mass) / n each."""
-    return np.flatnonzero(logits >= log_total + np.log((1 - mass) / logits.size))
-
-
-def _distances(
-    logits: Logits, log_total: float, entropy: float, ids: NDArray[np.intp]
-) -> tuple[Numbers, NDArray[np.intp], Numbers]:
-    """Return |-ln p - entropy|, the ids, and p, of some tokens."""
-    log_p = logits[ids].astype(np.float64) - log_total
-    return np.abs(log_p + entropy), ids, np.exp(log_p)
+    """Return tokens that together hold over `mass`: the others have under half of (1 - mass) / n each."""
+    return np.flatnonzero(logits >= log_total + np.log((1 - mass) / (2 * logits.size)))
 
 
 def _fewest(keys: Numbers, p: Numbers, mass: float) -> NDArray[np.intp]:
