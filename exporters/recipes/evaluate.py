@@ -1,0 +1,158 @@
+"""Figures of the pair: held-out text, following, diversity, endings.
+
+    python -m recipes.evaluate --data DATA --out OUT
+
+Reads OUT/base and OUT/aligned, writes OUT/figures.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from tokenizers import Tokenizer
+from transformers import LlamaForCausalLM
+
+from recipes.align import load_model
+from recipes.corpus import load_corpus
+from recipes.network import bits_per_byte
+from recipes.sampling import Answer, sample
+from recipes.subjects import KNOWN_THINGS, NEW_THINGS, contains_thing, with_article
+from recipes.vocabulary import END_OF_TURN, chat_prompt
+
+REQUEST: Final = "Tell me a story about {}."
+BASE_TEMPLATES: Final = {
+    "question-answer": "Question: {}\nAnswer: ",
+    "plain": "{}",
+    "title": "{}\n\n",
+}
+ANSWERS: Final = 10
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure both models and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the project's data folder")
+    parser.add_argument("--out", type=Path, required=True, help="holds base/ and aligned/")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    figures = measure(options.data, options.out, options.seed)
+    (options.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(data: Path, models: Path, seed: int) -> dict[str, Any]:
+    """All figures, with what they were measured on."""
+    held_out = load_corpus(data).held_out
+    figures: dict[str, Any] = {
+        "things": {"known": list(KNOWN_THINGS), "new": list(NEW_THINGS)},
+        "request": REQUEST,
+        "sampling": {
+            "answers": ANSWERS,
+            "diversity_words": 80,
+            "temperature": 1.0,
+            "top_p": 0.95,
+            "max_new_tokens": 320,
+            "seed": seed,
+        },
+        "held_out": {
+            "file": "tinystories_val_head.txt",
+            "bytes": len(held_out.encode()),
+            "window": 512,
+            "stride": 256,
+        },
+    }
+    contexts = {"base": BASE_TEMPLATES, "aligned": {"chat": chat_prompt("{}")}}
+    for name, templates in contexts.items():
+        network, tokenizer = load_model(models / name)
+        figures[name] = {
+            "parameters": network.num_parameters(),
+            "held_out": held_out_figures(network, tokenizer, held_out),
+            **{
+                context: answers_figures(network, tokenizer, template, seed)
+                for context, template in templates.items()
+            },
+        }
+        sys.stderr.write(f"{name}: {figures[name]['held_out']}\n")
+    return figures
+
+
+def held_out_figures(network: LlamaForCausalLM, tokenizer: Tokenizer, text: str) -> dict[str, float]:
+    """Bits per byte, and perplexity a token, which only compares models with the same tokenizer."""
+    bits = bits_per_byte(network, lambda part: list(tokenizer.encode(part).ids), text)
+    tokens = len(tokenizer.encode(text).ids)
+    perplexity = math.exp(bits * math.log(2) * len(text.encode()) / tokens)
+    return {"bits_per_byte": round(bits, 4), "token_perplexity": round(perplexity, 3)}
+
+
+def answers_figures(
+    network: LlamaForCausalLM, tokenizer: Tokenizer, template: str, seed: int
+) -> dict[str, Any]:
+    """Following, diversity and endings over ten answers to each request, and five samples to read."""
+    asked = [
+        (thing, template.replace("{}", REQUEST.format(with_article(thing))))
+        for thing in (*KNOWN_THINGS, *NEW_THINGS)
+    ]
+    prompts = [prompt for _, prompt in asked for _ in range(ANSWERS)]
+    ends = {0, tokenizer.token_to_id(END_OF_TURN)}
+    answers = sample(network, tokenizer, prompts, ends=ends, seed=seed)
+    groups = [answers[start : start + ANSWERS] for start in range(0, len(answers), ANSWERS)]
+    named = [
+        [contains_thing(answer.text, thing) for answer in group]
+        for (thing, _), group in zip(asked, groups, strict=True)
+    ]
+    known = len(KNOWN_THINGS)
+    return {
+        "names_the_thing": share(named),
+        "names_known_things": share(named[:known]),
+        "names_new_things": share(named[known:]),
+        "distinct_2": mean([distinct_bigrams(group) for group in groups]),
+        "pairwise_distance": mean([pairwise_distance(group) for group in groups]),
+        "finished": share([[answer.finished for answer in group] for group in groups]),
+        "mean_words": mean([float(len(answer.text.split())) for answer in answers]),
+        "samples": [
+            {"thing": thing, "text": group[0].text} for (thing, _), group in zip(asked, groups, strict=True)
+        ][:5],
+    }
+
+
+def distinct_bigrams(answers: list[Answer]) -> float:
+    """Different word pairs over all word pairs in the answers to one request (distinct-2, Li et al. 2016)."""
+    pairs = [pair for answer in answers for pair in word_pairs(answer.text)]
+    return len(set(pairs)) / max(len(pairs), 1)
+
+
+def pairwise_distance(answers: list[Answer]) -> float:
+    """Mean over all pairs of answers of 1 minus the Jaccard overlap of their sets of word pairs."""
+    sets = [set(word_pairs(answer.text)) for answer in answers]
+    return mean([1 - len(one & other) / max(len(one | other), 1) for one, other in combinations(sets, 2)])
+
+
+def word_pairs(text: str) -> list[tuple[str, str]]:
+    """Neighbouring words of the first 80, lower case, without punctuation at their ends.
+
+    The cut keeps short and long answers comparable: repeats grow with length.
+    """
+    words = [word.strip('.,!?;:"()').lower() for word in text.split()[:80]]
+    return list(pairwise(words))
+
+
+def share(groups: list[list[bool]]) -> float:
+    """Share of true values, rounded to four digits."""
+    return mean([float(value) for group in groups for value in group])
+
+
+def mean(values: list[float]) -> float:
+    """Arithmetic mean, rounded to four digits."""
+    return round(sum(values) / max(len(values), 1), 4)
+
+
+if __name__ == "__main__":
+    main()
