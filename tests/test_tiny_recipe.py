@@ -205,7 +205,7 @@ def test_sampling_repeats_for_a_seed_and_does_not_depend_on_padding(
 
 
 def test_answers_that_do_as_asked_rank_first() -> None:
-    words = "there was a boat and it was a good boat on the sea " * 5
+    words = " ".join(f"there was boat {n}" for n in range(20))
     follows = Answer("", (), words, finished=True)
     strays = Answer("", (), words.replace("boat", "cake"), finished=True)
     endless = Answer("", (), words, finished=False)

@@ -38,14 +38,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the project's data folder")
     parser.add_argument("--out", type=Path, required=True, help="holds base/; aligned/ and work/ are written")
-    parser.add_argument("--steps", type=int, default=260, help="of fine-tuning")
+    parser.add_argument("--steps", type=int, default=220, help="of fine-tuning")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--pairs", type=int, default=16, help="instruction pairs a step")
     parser.add_argument("--longest", type=int, default=1100, help="characters of a story")
     parser.add_argument("--turns", type=int, default=2, help="of sampling answers and preferring the better")
-    parser.add_argument("--prompts", type=int, default=240, help="asked in each turn, with 8 answers each")
+    parser.add_argument("--prompts", type=int, default=160, help="asked in each turn, with 8 answers each")
     parser.add_argument("--preference-rate", type=float, default=3e-4)
-    parser.add_argument("--preference-epochs", type=int, default=1)
+    parser.add_argument("--preference-epochs", type=int, default=2)
     parser.add_argument("--beta", type=float, default=0.1)
     parser.add_argument(
         "--anchor", type=float, default=1.0, help="weight of the chosen answer's own likelihood"
@@ -62,7 +62,7 @@ def fine_tune(options: argparse.Namespace) -> None:
     network, tokenizer = load_model(options.out / "base")
     add_dropout(network, options.dropout)
     batches = pair_batches(corpus, build_lexicon(corpus.stories), tokenizer, options)
-    plan = Plan("fine-tune", options.steps, options.rate, 0.1, options.seed, 65, warm_then_down)
+    plan = Plan("fine-tune", options.steps, options.rate, 0.1, options.seed, 55, warm_then_down)
     train(network, batches, lambda batch: next_token_loss(network, *batch), dict, plan, options.out / "work")
     if is_first():
         save_model(network, tokenizer, options.out / "work" / "tuned-0", ends=[END_OF_TURN, END_OF_TEXT])

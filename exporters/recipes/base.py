@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 import torch
 from tokenizers import Tokenizer
@@ -26,6 +27,8 @@ from recipes.stream import batches
 from recipes.subjects import build_lexicon
 from recipes.training import Plan, is_first, run_workers, train
 from recipes.vocabulary import save_tokenizer_files, train_tokenizer
+
+LICENCE: Final = "apache-2.0"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -139,6 +142,9 @@ def save_model(network: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path, *,
     network.generation_config.eos_token_id = [tokenizer.token_to_id(end) for end in ends]
     network.config.eos_token_id = tokenizer.token_to_id(ends[0])
     network.save_pretrained(folder)
+    (folder / "README.md").write_text(
+        f"---\nlicense: {LICENCE}\n---\nSee plugins/baco_tiny/MODEL_CARD.md.\n", "utf-8"
+    )
     save_tokenizer_files(tokenizer, folder, end=ends[0], context=network.config.max_position_embeddings)
 
 

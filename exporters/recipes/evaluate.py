@@ -54,6 +54,7 @@ def measure(data: Path, models: Path, seed: int) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "things": {"known": list(KNOWN_THINGS), "new": list(NEW_THINGS)},
         "request": REQUEST,
+        "steps": training_steps(models),
         "sampling": {
             "answers": ANSWERS,
             "diversity_words": 80,
@@ -82,6 +83,12 @@ def measure(data: Path, models: Path, seed: int) -> dict[str, Any]:
         }
         sys.stderr.write(f"{name}: {figures[name]['held_out']}\n")
     return figures
+
+
+def training_steps(models: Path) -> int:
+    """How many steps the base was trained for, by its log."""
+    lines = (models / "work" / "base.jsonl").read_text(encoding="utf-8").splitlines()
+    return 1 + max(int(json.loads(line)["step"]) for line in lines)
 
 
 def held_out_figures(network: LlamaForCausalLM, tokenizer: Tokenizer, text: str) -> dict[str, float]:

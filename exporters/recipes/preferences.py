@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,39 +47,52 @@ def collect_choices(
     prompts: int,
     seed: int,
 ) -> list[Choice]:
-    """Ask for stories about `prompts` things, eight answers each, and keep the best against the worst."""
+    """Ask for stories about `prompts` things and keep the two best of eight answers against the two worst.
+
+    Half of the answers are sampled cooler: those tend to win, which is what makes the model vary less.
+    """
     random = seeded(f"{seed}/preferences")
-    asked = []
-    for _ in range(prompts):
-        thing = random.choice(EXTRA_THINGS if random.random() < 0.5 else tuple(lexicon.nouns))
-        asked.append((random.choice(REQUESTS).format(with_article(thing)), thing))
-    end = tokenizer.token_to_id(END_OF_TURN)
-    texts = [chat_prompt(ask) for ask, _ in asked for _ in range(_ANSWERS)]
-    answers = sample(network, tokenizer, texts, ends={end, 0}, seed=seed, top_p=1.0)
-    fluency = mean_log_likelihoods(base, tokenizer, [answer.text for answer in answers])
+    things = [
+        random.choice(EXTRA_THINGS if random.random() < 0.5 else tuple(lexicon.nouns)) for _ in range(prompts)
+    ]
+    asked = [random.choice(REQUESTS).format(with_article(thing)) for thing in things]
+    texts = [chat_prompt(ask) for ask in asked for _ in range(_ANSWERS // 2)]
+    ends = {0, tokenizer.token_to_id(END_OF_TURN)}
+    cool, warm = (
+        sample(
+            network, tokenizer, texts, ends=ends, seed=seed, temperature=temperature, top_p=0.98, max_new=300
+        )
+        for temperature in (0.6, 1.0)
+    )
     choices = []
-    for index, (ask, thing) in enumerate(asked):
-        part = slice(index * _ANSWERS, (index + 1) * _ANSWERS)
-        scores = [
-            score(answer, thing, fluent) for answer, fluent in zip(answers[part], fluency[part], strict=True)
-        ]
-        ranked = sorted(range(_ANSWERS), key=scores.__getitem__)
-        best, worst = ranked[-1], ranked[0]
-        if scores[best] > 0:
-            group = answers[part]
-            choices.append(Choice(ask, group[best].text, group[worst].text))
+    for index, (ask, thing) in enumerate(zip(asked, things, strict=True)):
+        part = slice(index * _ANSWERS // 2, (index + 1) * _ANSWERS // 2)
+        choices += ranked_choices(base, tokenizer, ask, thing, cool[part] + warm[part])
     return choices
+
+
+def ranked_choices(
+    base: LlamaForCausalLM, tokenizer: Tokenizer, ask: str, thing: str, answers: list[Answer]
+) -> list[Choice]:
+    """The best answer against the worst, the second best against the second worst, if the better do as asked."""
+    fluency = mean_log_likelihoods(base, tokenizer, [answer.text for answer in answers])
+    scores = [score(answer, thing, fluent) for answer, fluent in zip(answers, fluency, strict=True)]
+    order = sorted(range(len(answers)), key=scores.__getitem__)
+    pairs = [(order[-1], order[0]), (order[-2], order[1])]
+    return [Choice(ask, answers[good].text, answers[bad].text) for good, bad in pairs if scores[good] > 0]
 
 
 def score(answer: Answer, thing: str, fluency: float) -> float:
     """Rank of an answer: above 0 when it ends by itself, has a fair length and names the thing; then fluency.
 
     `fluency` is the base's mean log-likelihood a token, about -2.5 to -1, so following always comes first.
+    Repeated word pairs cost, since a base finds them likely.
     """
-    words = len(answer.text.split())
-    named = len([word for word in answer.text.lower().split() if contains_thing(word, thing)])
-    follows = answer.finished and 40 <= words <= 230 and named >= 1
-    return (10 if follows else 0) + min(named, 3) * 0.25 + fluency - (0 if answer.finished else 1)
+    words = [word.strip('.,!?;:"').lower() for word in answer.text.split()]
+    named = len([word for word in words if contains_thing(word, thing)])
+    follows = answer.finished and 40 <= len(words) <= 230 and named >= 1
+    fresh = len(set(pairwise(words))) / max(len(words) - 1, 1)
+    return (10 if follows else 0) + min(named, 3) * 0.25 + fluency - 4 * max(0.0, 0.8 - fresh)
 
 
 @torch.no_grad()

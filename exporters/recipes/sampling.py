@@ -58,7 +58,7 @@ def _continue(
     width = max(map(len, encoded))
     ids = torch.tensor([[0] * (width - len(row)) + row for row in encoded])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in encoded])
-    cache, written, open_rows = DynamicCache(), [list[int]() for _ in prompts], set(range(len(prompts)))
+    cache, written, rows = DynamicCache(), [list[int]() for _ in prompts], list(range(len(prompts)))
     for _ in range(max_new):
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         logits = network(
@@ -66,12 +66,16 @@ def _continue(
         ).logits[:, -1]
         ids = _pick(logits.float() / temperature, top_p, generator)
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
-        for row in list(open_rows):
-            written[row].append(int(ids[row, 0]))
-            if written[row][-1] in ends:
-                open_rows.remove(row)
-        if not open_rows:
+        for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
+            if not written[row] or written[row][-1] not in ends:
+                written[row].append(token)
+        still = [index for index, row in enumerate(rows) if written[row][-1] not in ends]
+        if not still:
             break
+        if len(still) < 0.7 * len(rows):  # a smaller batch costs less, but moving the cache costs too
+            rows = [rows[index] for index in still]
+            ids, mask = ids[still], mask[still]
+            cache.batch_select_indices(torch.tensor(still))
     return written
 
 
