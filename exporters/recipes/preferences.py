@@ -74,7 +74,7 @@ def collect_choices(
 def ranked_choices(
     base: LlamaForCausalLM, tokenizer: Tokenizer, ask: str, thing: str, answers: list[Answer]
 ) -> list[Choice]:
-    """The best answer against the worst, the second best against the second worst, if the better do as asked."""
+    """The best answer against the worst, the second best against the second worst (if they follow)."""
     fluency = mean_log_likelihoods(base, tokenizer, [answer.text for answer in answers])
     scores = [score(answer, thing, fluent) for answer, fluent in zip(answers, fluency, strict=True)]
     order = sorted(range(len(answers)), key=scores.__getitem__)
