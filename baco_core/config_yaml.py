@@ -89,15 +89,32 @@ def parse_yaml(text: str, origin: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
-        raise ConfigError(f"{origin}:{place} {error.problem or error.context}.") from error
+        raise ConfigError(f"{origin}:{place} {_problem(error)}.") from error
     except yaml.reader.ReaderError as error:
-        character = f"character U+{ord(error.character):04X}" if isinstance(error.character, str) else "byte"
         line = text.count("\n", 0, error.position) + 1
+        character = f"character U+{int(error.character):04X}"
         raise ConfigError(f"{origin}: line {line}: {character} is not allowed in YAML.") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{origin}: not valid YAML: {error}.") from error
 
 
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or "it is not valid YAML"
+    return f"{error.context}, {problem}" if problem.startswith("but ") else problem
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes what YAML would otherwise fold into a space."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = '"' if any(character in text for character in "\x85\u2028\u2029\ufeff") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def to_yaml(data: Any) -> str:
     """Return plain data as YAML in the given order; reading it back gives equal data."""
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

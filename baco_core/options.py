@@ -150,7 +150,7 @@ def convert(value: Any, hint: Any, where: Where, parts: Parts) -> Any:
             convert(item, arguments[0], where.item(i), parts) for i, item in enumerate(_list(value, where))
         ]
         return items if kind is list else tuple(items)
-    if kind in (dict, Mapping) and arguments and is_nested(arguments[1], parts):
+    if kind in (dict, Mapping) and arguments and arguments[0] is str:
         found = check_mapping(value, where)
         return {name: convert(item, arguments[1], where.key(name), parts) for name, item in found.items()}
     return _leaf(value, hint, where)

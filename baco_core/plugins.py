@@ -126,13 +126,15 @@ def load_plugins(
     only: Sequence[str] = REGISTERED,
     failures: list[BacoError] | None = None,
     where: str = "plugins",
+    into: Plugins | None = None,
 ) -> Plugins:
     """Load the built-in plugins, those named and those `given` as modules or objects.
 
     Nothing else that is installed is imported. A plugin that fails raises PluginError (LookUpError
-    for an unknown name), or is left out and added to `failures` where that is given.
+    for an unknown name), or is left out and added to `failures` where that is given. `into` may hold
+    what is registered already.
     """
-    plugins = Plugins()
+    plugins = into or Plugins()
     installed = installed_plugins()
     for name in wanted(names, installed):
         with _noting(failures):

@@ -17,6 +17,9 @@ from baco_core.options import Option, is_nested, options_of, shape
 from baco_core.plugins import Plugins
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+EITHER = {"PairConfig": "bundle", "ExportConfig": "model"}
+"""Sections with either this key, or both `base` and `aligned`."""
+
 Schema = dict[str, Any]
 
 
@@ -40,10 +43,8 @@ class SchemaBuilder:
         for kind, registry in self._registries.items():
             self._definitions[kind] = self._one_of(registry)
             self._describe(schema["properties"][kind], options[kind], {"$ref": f"#/$defs/{kind}"})
-        self._definitions["PairConfig"]["oneOf"] = [
-            {"required": ["bundle"]},
-            {"required": ["base", "aligned"]},
-        ]
+        for name, alone in EITHER.items():
+            self._definitions[name]["oneOf"] = [{"required": [alone]}, {"required": ["base", "aligned"]}]
         return {**schema, "$defs": dict(sorted(self._definitions.items()))}
 
     def factory(self, factory: Callable[..., object]) -> Schema:

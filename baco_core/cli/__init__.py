@@ -6,12 +6,14 @@ interrupted. Nothing heavy is imported before a command needs it: `baco --help` 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
 from baco_core.errors import BacoError
 
+DISK_FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
 REPORT = "Please report this with what the same command prints with --debug."
 
 
@@ -32,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error}{hint}", error.exit_code)
     except Exception as error:
         _show_traceback(arguments)
-        text = " ".join(str(error).split())
-        return _fail(f"internal error: {type(error).__name__}: {text.rstrip('.')}. {REPORT}", 1)
+        return _unexpected(error)
     return code
 
 
@@ -43,6 +44,14 @@ def _run(arguments: list[str]) -> int:
     _speak_utf8()
     options = parse(arguments)
     return options if isinstance(options, int) else int(options.run(options))
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        _discard_output()
+        return _fail(f"cannot write the output: {error.strerror}.", 2)
+    text = " ".join(str(error).split()).rstrip(".")
+    return _fail(f"internal error: {type(error).__name__}: {text}. {REPORT}", 1)
 
 
 def _speak_utf8() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentError, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -30,7 +30,8 @@ def parse(arguments: Sequence[str]) -> Namespace | int:
 
     Raises ConfigError for wrong arguments and LookUpError for an unknown command.
     """
-    name, named = _look_ahead(arguments)
+    named, rest = _split(arguments)
+    name = rest[0] if rest and not rest[0].startswith("-") else ""
     failures: list[BacoError] = []
     commands = {name: _core(name)} if name in CORE else _all_commands(named, failures)
     if name and name not in commands:
@@ -39,22 +40,23 @@ def parse(arguments: Sequence[str]) -> Namespace | int:
     if failures:
         parser.epilog = f"{EPILOG}\nNot loaded: {'; '.join(map(str, failures))}"
     try:
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(rest)
     except SystemExit as finished:  # --help, --version
         return int(finished.code or 0)
     options.plugin = named
     return options
 
 
-def _look_ahead(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the command's name and the plugins named by --plugin, before anything can be parsed."""
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the plugins named by --plugin, wherever it stands, and the arguments without --debug and it.
+
+    Plugins add commands, so they must be known before the arguments can be understood.
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
     early = Parser(prog="baco", add_help=False, allow_abbrev=False)
-    early.add_argument("--plugin", action="append", default=[])
-    early.add_argument("--debug", action="store_true")
-    before = list(arguments[: arguments.index("--")]) if "--" in arguments else list(arguments)
-    known, rest = early.parse_known_args(before)
-    first = rest[0] if rest else ""
-    return ("" if first.startswith("-") else first), known.plugin
+    _add_common(early)
+    known, rest = early.parse_known_args(arguments[:end])
+    return known.plugin, [*rest, *arguments[end:]]
 
 
 def _core(name: str) -> Command:
@@ -64,12 +66,13 @@ def _core(name: str) -> Command:
 
 def _all_commands(named: Sequence[str], failures: list[BacoError]) -> dict[str, Command]:
     """Return the core's and the plugins' commands; plugins that fail are left out and noted."""
-    from baco_core.plugins import load_plugins
+    from baco_core.plugins import Plugins, load_plugins
     from baco_core.registry import Owner
 
-    plugins = load_plugins(named, only=("commands",), failures=failures, where="--plugin")
+    plugins = Plugins()
     for name in CORE:
         plugins.commands.add(name, _core(name), Owner("core", "baco", __version__))
+    load_plugins(named, only=("commands",), failures=failures, where="--plugin", into=plugins)
     return {entry.name: entry.value for entry in plugins.commands.entries()}
 
 
@@ -77,7 +80,7 @@ def _unknown(name: str, commands: Mapping[str, Command], failures: Sequence[Baco
     error = LookUpError.unknown("command", name, commands)
     if not failures:
         return error
-    return LookUpError(f"{error} {len(failures)} plugin(s) could not be loaded; see 'baco doctor'.")
+    return LookUpError(f"{error} Not loaded: {'; '.join(map(str, failures))}")
 
 
 def _parser(commands: Mapping[str, Command]) -> Parser:
@@ -98,7 +101,6 @@ def _parser(commands: Mapping[str, Command]) -> Parser:
 
 
 def _configure(parser: ArgumentParser, name: str, command: Command) -> None:
-    _add_common(parser)
     parser.set_defaults(run=command.run)
     try:
         command.configure(parser)
@@ -107,11 +109,11 @@ def _configure(parser: ArgumentParser, name: str, command: Command) -> None:
 
 
 def _add_common(parser: ArgumentParser) -> None:
-    parser.add_argument("--debug", action="store_true", default=SUPPRESS, help="show tracebacks of errors")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     parser.add_argument(
         "--plugin",
         action="append",
         metavar="NAME",
-        default=SUPPRESS,
+        default=[],
         help="load one more installed plugin (again for more), as 'plugins:' in a config does",
     )

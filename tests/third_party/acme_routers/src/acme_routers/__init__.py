@@ -1,0 +1,1 @@
+"""Routers for BACo by somebody else: nothing in BACo knows this package."""
