@@ -1,0 +1,75 @@
+"""A token history with the KV cache of (nearly) all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from baco_core.model import Rows, TokenSequence
+from baco_onnxruntime.session import Cache
+
+if TYPE_CHECKING:
+    from baco_onnxruntime.model import OnnxModel
+
+
+class Reading(NamedTuple):
+    """What a call would do to a sequence; nothing has changed until it is committed."""
+
+    rows: Rows
+    tokens: list[int]
+    cache: Cache
+
+
+class OnnxSequence:
+    """The tokens read so far, and the cache of a prefix of them.
+
+    The cache may be shorter than the history (a lone token is read again with the next one, see
+    OnnxModel) or longer (after a rewind; it is cut when something else is read).
+    """
+
+    def __init__(self, model: OnnxModel, tokens: list[int], cache: Cache) -> None:
+        self.model = model
+        self._tokens = tokens
+        self._cache = cache
+
+    @property
+    def length(self) -> int:
+        """How many tokens have been read."""
+        return len(self._tokens)
+
+    def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
+        """Read `token_ids` and return the last `rows` rows (see baco_core.model.TokenSequence)."""
+        new = self.model.check(self.length, token_ids, rows)
+        return self.commit(self.read(new, rows))
+
+    def rewind(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind a sequence of {self.length} tokens to {length}")
+        del self._tokens[length:]
+
+    def fork(self, n: int) -> list[TokenSequence]:
+        """Return `n` copies that share the cache until they read on."""
+        if n < 0:
+            raise ValueError(f"cannot fork a sequence {n} times")
+        return [OnnxSequence(self.model, list(self._tokens), self._cache) for _ in range(n)]
+
+    def read(self, new: list[int], rows: int) -> Reading:
+        """Return what reading the checked tokens `new` gives; the sequence stays as it is."""
+        tokens = self._tokens + new
+        cache = self.model.session.cut(self._cache, len(self._tokens))
+        blocks = [np.empty((0, self.model.vocab_size), np.float32)]
+        at = cache.length
+        while at < len(tokens):
+            start, at = at, min(at + self.model.chunk, len(tokens))
+            wanted = max(0, min(at - start, at - (len(tokens) - rows)))
+            block, cache = self.model.forward(tokens, start, at, cache, wanted)
+            blocks.append(block)
+        return Reading(np.concatenate(blocks), tokens, cache)
+
+    def commit(self, reading: Reading) -> Rows:
+        """Make the sequence what `reading` says, and return its rows."""
+        rows, self._tokens, self._cache = reading
+        return rows
