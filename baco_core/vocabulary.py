@@ -30,7 +30,8 @@ class Vocabulary:
     """The pieces of one tokenizer.
 
     `pieces[i]` is what token i appends to the text, as bytes (not always whole characters); special
-    tokens write nothing. Two vocabularies with equal `fingerprint` exchange token ids.
+    tokens and ids that no tokenizer names (padding) write nothing. `size` is the width of the model's
+    row. Members whose vocabularies are the same (`same_vocabulary`) exchange token ids.
     """
 
     pieces: tuple[bytes, ...]
@@ -45,10 +46,16 @@ class Vocabulary:
     @cached_property
     def begins_word(self) -> NDArray[np.bool_]:
         """Which tokens begin a new word, shape (size,), bool: the decision points of DESIGN 3."""
-        mask = np.fromiter((begins_word(piece) for piece in self.pieces), np.bool_, self.size)
+        characters, where = np.unique(_first_characters(self.pieces), return_inverse=True)
+        verdicts = np.fromiter(map(begins_word, _as_pieces(characters)), np.bool_, characters.size)
+        mask = verdicts[where] & np.fromiter(map(bool, self.pieces), np.bool_, self.size)
         mask[list(self.special_ids | self.end_ids)] = True
         mask.setflags(write=False)
         return mask
+
+    def opens_with(self, start: bytes) -> NDArray[np.bool_]:
+        """Return which tokens write something that begins with `start`, shape (size,), bool."""
+        return np.fromiter((piece.startswith(start) for piece in self.pieces), np.bool_, self.size)
 
     def bytes_of(self, token_ids: Iterable[int]) -> bytes:
         """Return what the tokens write, as bytes."""
@@ -57,6 +64,34 @@ class Vocabulary:
     def text_of(self, token_ids: Iterable[int]) -> str:
         """Return what the tokens write; bytes that are not UTF-8 become U+FFFD."""
         return self.bytes_of(token_ids).decode("utf-8", errors="replace")
+
+
+def same_vocabulary(first: Vocabulary, second: Vocabulary) -> bool:
+    """Say whether two models may exchange token ids; `vocabulary_difference` gives the reason why not."""
+    return vocabulary_difference(first, second) == ""
+
+
+def vocabulary_difference(base: Vocabulary, aligned: Vocabulary) -> str:
+    """Return why the members of a pair cannot exchange token ids, "" when they can.
+
+    Rows must be equally wide, so that each can read whatever the other picks, and every id must write
+    the same in both. Special tokens write nothing, whatever their names: an id reserved in the base
+    may be a turn marker in the aligned model. The end ids of either are not compared, as nobody reads
+    on after an end: under token exchange a text ends with an end id of either member.
+    """
+    if base.size != aligned.size:
+        return f"their rows are {base.size} (base) and {aligned.size} (aligned) tokens wide"
+    ends = base.end_ids | aligned.end_ids
+    for token_id in range(base.size if base.pieces != aligned.pieces else 0):
+        if base.pieces[token_id] != aligned.pieces[token_id] and token_id not in ends:
+            pair = f"{_quoted(base, token_id)} (base) and {_quoted(aligned, token_id)} (aligned)"
+            return f"token {token_id} writes {pair}"
+    return ""
+
+
+def _quoted(vocabulary: Vocabulary, token_id: int) -> str:
+    piece = vocabulary.pieces[token_id]
+    return repr(piece.decode("utf-8", errors="backslashreplace")) if piece else "nothing"
 
 
 def begins_word(piece: bytes) -> bool:
@@ -72,6 +107,19 @@ def begins_word(piece: bytes) -> bool:
         return False
     unspaced = any(low <= character <= high for low, high in _UNSPACED)
     return unspaced or not unicodedata.category(character).startswith(("L", "M", "N"))
+
+
+def _first_characters(pieces: tuple[bytes, ...]) -> NDArray[np.uint32]:
+    """Return the bytes of each piece's first character as one number; 0 for an empty piece."""
+    heads = np.frombuffer(b"".join([piece[:4].ljust(4, b"\0") for piece in pieces]), ">u4")
+    lead = heads >> 24
+    length = 1 + (lead >= 0xC0).astype(np.uint32) + (lead >= 0xE0) + (lead >= 0xF0)
+    return np.asarray(heads & (0xFFFFFFFF << (8 * (4 - length))), np.uint32)
+
+
+def _as_pieces(characters: NDArray[np.uint32]) -> list[bytes]:
+    """Undo `_first_characters`; what was cut short keeps no filling, NUL stays one byte."""
+    return [int(number).to_bytes(4, "big").rstrip(b"\0") or b"\0" for number in characters]
 
 
 def _first_character(piece: bytes) -> str:
