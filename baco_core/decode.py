@@ -6,7 +6,7 @@ read; they never change what is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from baco_core.errors import PluginError
@@ -49,6 +49,8 @@ class Rules:
     max_new_tokens: int
     switch_everywhere: bool = False
     schedule: Schedule = lazy
+    lead: bytes = b""
+    """What the base context left to the first word: no part of the text when base writes first."""
     router: str = "router"
     """How an error message calls the router."""
 
@@ -60,6 +62,8 @@ class Step:
     position: int
     token_id: int
     source: Source
+    data: bytes
+    """What the token adds to the text."""
     row: Logits
     decision: Decision | None
     ended: bool
@@ -68,7 +72,7 @@ class Step:
     """Whether nothing may follow: a context or the number of tokens is used up."""
 
 
-def decode(lanes: Lanes, decider: Decider, picker: Picker, rules: Rules) -> Iterator[Step]:
+def decode(lanes: Lanes, decider: Decider, picker: Picker, rules: Rules) -> Generator[Step]:
     """Yield one Step a token until an end token, a full context or `rules.max_new_tokens`."""
     written = bytearray()
     speaker: Source | None = None
@@ -86,10 +90,12 @@ def decode(lanes: Lanes, decider: Decider, picker: Picker, rules: Rules) -> Iter
         # 3. its pick is written, and every lane takes note
         assert token_id is not None  # noqa: S101  (for the type checker: a new speaker has picked)
         row = lanes[speaker].row()
-        written += _note(lanes, rules, speaker, token_id)
+        data = _adds(rules, speaker, token_id, position)
+        _note(lanes, rules, speaker, token_id, data)
+        written += data
         ended = token_id in rules.vocabularies[speaker].end_ids
         full = position + 1 == rules.max_new_tokens or any(lane.full for lane in lanes.values())
-        yield Step(position, token_id, speaker, row, decision, ended, full)
+        yield Step(position, token_id, speaker, data, row, decision, ended, full)
         if ended or full:
             return
 
@@ -114,11 +120,14 @@ def _decide(
     return decision
 
 
-def _note(lanes: Lanes, rules: Rules, speaker: Source, token_id: int) -> bytes:
-    """Tell both lanes what was written and return it as bytes."""
-    vocabulary = rules.vocabularies[speaker]
-    data = vocabulary.pieces[token_id]
-    begins_word = bool(vocabulary.begins_word[token_id])
+def _adds(rules: Rules, speaker: Source, token_id: int, position: int) -> bytes:
+    """Return the bytes a token adds to the text."""
+    piece = rules.vocabularies[speaker].pieces[token_id]
+    return piece.removeprefix(rules.lead) if position == 0 and speaker is Source.BASE else piece
+
+
+def _note(lanes: Lanes, rules: Rules, speaker: Source, token_id: int, data: bytes) -> None:
+    """Tell both lanes what was written."""
+    begins_word = bool(rules.vocabularies[speaker].begins_word[token_id])
     lanes[speaker].transcript.wrote(token_id)
     lanes[speaker.other].transcript.heard(token_id, data, begins_word=begins_word)
-    return data

@@ -61,10 +61,14 @@ class Retokenised:
     Settled tokens never change: the model's own ones, and heard text that is a block long or was
     followed by a token of the model's own. Text heard since then is open: it is encoded as a whole
     whenever somebody looks, so its tokens are those the model would have used.
+
+    `lead` is what the model's context left to the first word (a space, see prompts.base_lead); it is
+    heard before what is heard first, and is part of what the model writes when it writes first.
     """
 
-    def __init__(self, encode: Encode) -> None:
+    def __init__(self, encode: Encode, lead: bytes = b"") -> None:
         self._encode = encode
+        self._lead = lead
         self._settled: list[int] = []
         self._open = bytearray()
         self._open_tokens: list[int] | None = []
@@ -78,6 +82,8 @@ class Retokenised:
         """Add text to the open block; a new word closes a block that is long enough."""
         if begins_word and len(self._open) >= BLOCK_BYTES:
             self._settle()
+        if not self._settled and not self._open:
+            self._open += self._lead
         self._open += data
         self._open_tokens = None
 

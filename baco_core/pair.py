@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from baco_core.exchange import Retokenised, SharedTokens, Transcript
@@ -24,7 +24,7 @@ class Member:
     model: Model
     tokenizer: Tokenizer
     chat_template: str | None = None
-    special_tokens: Mapping[str, str] | None = None
+    special_tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,17 @@ class Pair:
             for source, member in self.members.items()
         }
 
-    def lanes(self, prefixes: Mapping[Source, Prefix]) -> dict[Source, Lane]:
-        """Return fresh lanes that follow one text after these contexts."""
-        return {source: Lane(prefix, self._transcript(source)) for source, prefix in prefixes.items()}
+    def lanes(self, prefixes: Mapping[Source, Prefix], lead: bytes = b"") -> dict[Source, Lane]:
+        """Return fresh lanes that follow one text after these contexts.
 
-    def _transcript(self, source: Source) -> Transcript:
+        `lead` is what the base context left to the first word (prompts.base_lead).
+        """
+        return {source: Lane(prefix, self._transcript(source, lead)) for source, prefix in prefixes.items()}
+
+    def _transcript(self, source: Source, lead: bytes) -> Transcript:
         if self.exchange == "tokens":
             return SharedTokens()
-        return Retokenised(self.members[source].tokenizer.encode_text)
+        return Retokenised(self.members[source].tokenizer.encode_text, lead if source is Source.BASE else b"")
 
     def consult(self, source: Source, question: Sequence[int], answers: Sequence[str]) -> list[float]:
         """Return ln P(answer | question) of each answer, in nats, read in a sequence of its own."""

@@ -16,7 +16,7 @@ from baco_core.opening import open_pair
 from baco_core.pair import Pair
 from baco_core.pick import Picker
 from baco_core.plugins import Plugins
-from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messages, base_context
+from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messages, base_context, base_lead
 from baco_core.router import Generation, Router
 from baco_core.sampler import Sampler
 from baco_core.source import Source
@@ -25,12 +25,23 @@ from baco_core.writer import Writer
 Prompt = str | Sequence[Message]
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A prompt as both models read it; the samples of one prompt share it."""
+
+    messages: Sequence[Message]
+    contexts: Mapping[Source, Sequence[int]]
+    prefixes: Mapping[Source, Prefix]
+    lead: bytes
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A pair with router, sampler and rules, ready to write.
 
-    >>> pipeline = Pipeline.from_config(load_config(None), load_plugins(()))  # doctest: +SKIP
-    >>> pipeline.generate("Tell me a story about a lighthouse.")[0].text  # doctest: +SKIP
+    config = load_config(None)
+    pipeline = Pipeline.from_config(config, load_plugins(config.plugins))
+    print(pipeline.generate("Tell me a story about a lighthouse.")[0].text)
     """
 
     pair: Pair
@@ -43,8 +54,10 @@ class Pipeline:
 
     @classmethod
     def from_config(cls, config: Config, plugins: Plugins) -> Pipeline:
-        """Build router and sampler, then open the pair; raises BacoError before any model is loaded
-        when a name or an option is wrong."""
+        """Build router and sampler, then open the pair.
+
+        Raises BacoError, before any model is loaded when a name or an option is wrong.
+        """
         router = plugins.routers.build(config.router, "router")
         sampler = plugins.samplers.build(config.sampler, "sampler")
         backend = plugins.backends.build(config.backend, "backend")
@@ -59,47 +72,46 @@ class Pipeline:
         Raises PromptError or ContextError before any model runs. With `trace`, events carry both
         models' likeliest tokens, for which both models run at every token.
         """
-        messages = as_messages(prompt)
-        contexts = self._contexts(messages)
-        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens)
+        reading = self.read(prompt)
         for index in range(self.decode.n):
-            yield from self._sample(index, messages, contexts, prefixes, self.decode.top if trace else 0)
+            yield from self._sample(index, reading, self.decode.top if trace else 0)
 
     def generate(self, prompt: Prompt) -> list[Sample]:
         """Return the finished samples."""
         return [item for item in self.stream(prompt) if isinstance(item, Sample)]
+
+    def read(self, prompt: Prompt) -> Reading:
+        """Return the prompt in both models' tokens; no model runs yet."""
+        messages = as_messages(prompt)
+        contexts = self._contexts(messages)
+        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens)
+        base = self.pair.members[Source.BASE].tokenizer
+        return Reading(messages, contexts, prefixes, base_lead(messages, self.prompts, base))
 
     def _contexts(self, messages: Sequence[Message]) -> dict[Source, list[int]]:
         base, aligned = self.pair.members[Source.BASE], self.pair.members[Source.ALIGNED]
         return {
             Source.BASE: base_context(messages, self.prompts, base.tokenizer),
             Source.ALIGNED: aligned_context(
-                messages, self.prompts, aligned.tokenizer, aligned.chat_template, aligned.special_tokens or {}
+                messages, self.prompts, aligned.tokenizer, aligned.chat_template, aligned.special_tokens
             ),
         }
 
-    def _sample(
-        self,
-        index: int,
-        messages: Sequence[Message],
-        contexts: Mapping[Source, Sequence[int]],
-        prefixes: Mapping[Source, Prefix],
-        top: int,
-    ) -> Iterator[TokenEvent | Sample]:
-        lanes = self.pair.lanes(prefixes)
-        decider = self.router.start(self._generation(index, messages))
+    def _sample(self, index: int, reading: Reading, top: int) -> Iterator[TokenEvent | Sample]:
+        lanes = self.pair.lanes(reading.prefixes, reading.lead)
+        decider = self.router.start(self._generation(index, reading.messages))
         picker = Picker(self.sampler, GumbelNoise(self.decode.seed, index))
-        writer = Writer(index, lanes, self.pair.vocabularies, self.decode.stop)
-        with closing(decode(lanes, decider, picker, self._rules())) as steps:
-            for item in writer.events(steps, len(contexts[Source.ALIGNED]), top):
+        writer = Writer(index, lanes, self.decode.stop)
+        with closing(decode(lanes, decider, picker, self._rules(reading.lead))) as steps:
+            for item in writer.events(steps, len(reading.contexts[Source.ALIGNED]), top):
                 self._observe(item)
                 yield item
 
     def _observe(self, item: TokenEvent | Sample) -> None:
         if isinstance(item, Sample):
-            self.plugins.hook.on_finish(sample=item)
+            self.plugins.hook.on_finish(item)
         else:
-            self.plugins.hook.on_token(event=item)
+            self.plugins.hook.on_token(item)
 
     def _generation(self, index: int, messages: Sequence[Message]) -> Generation:
         def consult(source: Source, question: str, answers: Sequence[str]) -> list[float]:
@@ -107,20 +119,19 @@ class Pipeline:
             return self.pair.consult(source, context, answers)
 
         uniform = UniformStream(self.decode.seed, index)
-        last = next(message.content for message in reversed(messages) if message.role == "user")
-        return Generation(last, self.pair.vocabularies, uniform, consult)
+        return Generation(messages[-1].content, self.pair.vocabularies, uniform, consult)
 
-    def _rules(self) -> Rules:
+    def _rules(self, lead: bytes) -> Rules:
         vocabularies = self.pair.vocabularies
         only_aligned_ends = self.decode.end == "aligned"
-        banned = {Source.BASE: sorted(vocabularies[Source.BASE].end_ids)} if only_aligned_ends else {}
         return Rules(
             needs=self.router.needs,
             vocabularies=vocabularies,
-            banned=banned,
+            banned={Source.BASE: sorted(vocabularies[Source.BASE].end_ids)} if only_aligned_ends else {},
             max_new_tokens=self.decode.max_new_tokens,
             switch_everywhere=self.decode.switch_at == "token",
             schedule=SCHEDULES[self.decode.schedule],
+            lead=lead,
             router=self.router_label,
         )
 

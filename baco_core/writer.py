@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,18 +12,14 @@ from baco_core.model import Logits
 from baco_core.pick import log_softmax_at
 from baco_core.source import Source
 from baco_core.stream import TextStream
-from baco_core.vocabulary import Vocabulary
 
 
 class Writer:
     """Writes one sample. Iterate over `events`; then `sample` is the finished text."""
 
-    def __init__(
-        self, index: int, lanes: Lanes, vocabularies: Mapping[Source, Vocabulary], stop: Sequence[str]
-    ) -> None:
+    def __init__(self, index: int, lanes: Lanes, stop: Sequence[str]) -> None:
         self._index = index
         self._lanes = lanes
-        self._vocabularies = vocabularies
         self._stream = TextStream(stop)
         self._tokens: list[TokenEvent] = []
 
@@ -47,7 +43,7 @@ class Writer:
         yield self._sample(prompt_tokens)
 
     def _event(self, step: Step, top: Top) -> TokenEvent:
-        text = self._stream.push(self._vocabularies[step.source].pieces[step.token_id])
+        text = self._stream.push(step.data)
         reason = self._finish_reason(step)
         return TokenEvent(
             sample=self._index,
