@@ -59,6 +59,7 @@ def quiet(log: Path) -> Iterator[Progress]:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("default")
+        warnings.showwarning = _log_warning
         yield Progress(stream)
 
 
@@ -70,6 +71,10 @@ def _open_log(log: Path) -> BinaryIO:
         raise ExportError(
             f"{log}: cannot write the log ({error.strerror}); set BACO_CACHE to a writable folder."
         ) from error
+
+
+def _log_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
+    os.write(2, warnings.formatwarning(message, category, filename, line).encode())
 
 
 @contextmanager

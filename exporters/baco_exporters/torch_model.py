@@ -12,7 +12,6 @@ from baco_exporters.fetch import Fetched
 TorchModel: TypeAlias = Any
 """A transformers PreTrainedModel; its methods are not typed."""
 TASK = "text-generation-with-past"
-_REFUSALS = (OSError, ValueError, KeyError, RuntimeError, ImportError, NotImplementedError)
 
 
 def load_model(fetched: Fetched) -> TorchModel:
@@ -24,7 +23,9 @@ def load_model(fetched: Fetched) -> TorchModel:
     name = fetched.path.name
     try:
         model = _from_gguf(fetched.path) if fetched.kind == "gguf" else _from_folder(fetched.path)
-    except _REFUSALS as error:
+    except ExportError:
+        raise
+    except Exception as error:  # transformers, torch and safetensors raise whatever they like
         raise ExportError(f"{name}: transformers cannot load the model: {error}") from error
     model.config._name_or_path = fetched.record.id  # it is written into config.json: no local paths
     return model.eval()

