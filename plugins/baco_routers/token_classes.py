@@ -96,6 +96,8 @@ class Formatting:
         core = text.strip()
         if not core:
             return len(text) > 1 or text in ("\n", "\t", "\r"), False
+        if core[0].isalpha():  # most pieces, so that large vocabularies take half the time
+            return False, False
         always = _is_marks(core) or core in _tags() or _NUMBER_MARK.fullmatch(core) is not None
         return always, always or _NUMBER.fullmatch(core) is not None
 

@@ -60,7 +60,8 @@ def test_function_words_are_recognised_after_a_blank_and_clitics_as_they_stand(p
 
 
 @pytest.mark.parametrize(
-    "piece", [" cat", " lighthouse", " ran", " very", ".", "\n", " ", "", " two", b" th\xc3", " in,"]
+    "piece",
+    ["'", " ’", " cat", " lighthouse", " ran", " very", ".", "\n", " ", "", " two", b" th\xc3", " in,"],
 )
 def test_other_words_are_not_function_words(piece: str | bytes) -> None:
     assert not holds(FunctionWords(), piece)
