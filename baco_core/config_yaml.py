@@ -58,11 +58,6 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(  # YAML 1.1 reads 1e-3, without a point, as text; people mean a number
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d[\d_]*[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file as plain data; ConfigError names file, line and column."""
     try:
@@ -113,6 +108,11 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+
+for _kind in (_Loader, _Dumper):  # YAML 1.1 reads 1e-3, without a point, as text; people mean a number
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?\d[\d_]*[eE][-+]?\d+$"), list("-+0123456789")
+    )
 
 
 def to_yaml(data: Any) -> str:

@@ -12,7 +12,17 @@ import math
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -89,7 +99,7 @@ def _fields(factory: Any) -> Iterator[Option]:
     for field in dataclasses.fields(factory):
         if not field.init or field.metadata.get("baco") == "internal":
             continue
-        yield Option(field.name, hints[field.name], _default(field))
+        yield Option(field.name, _spread(hints[field.name]), _default(field))
 
 
 def _default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
@@ -106,7 +116,20 @@ def _parameters(factory: Callable[..., object]) -> Iterator[Option]:
             )
         hint = Any if parameter.annotation is parameter.empty else parameter.annotation
         given = parameter.default is not parameter.empty
-        yield Option(name, hint, _constant(parameter.default) if given else None)
+        yield Option(name, _spread(hint), _constant(parameter.default) if given else None)
+
+
+def _spread(hint: Any) -> Any:
+    """Return `Annotated[T | None, limits]` with the limits on T, where msgspec wants them."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    union, *notes = get_args(hint)
+    members = [member for member in get_args(union) if member is not type(None)]
+    if get_origin(union) not in (Union, types.UnionType) or len(members) != 1 or len(get_args(union)) != 2:
+        return hint
+    limited = Annotated.__class_getitem__((members[0], *notes))
+    description = next((note.description for note in notes if isinstance(note, msgspec.Meta)), None)
+    return Annotated[limited | None, msgspec.Meta(description=description)]
 
 
 def _constant(value: Any) -> Callable[[], Any]:

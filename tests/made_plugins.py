@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HEAD = """
@@ -41,3 +44,13 @@ def install(site: Path, name: str, code: str, *, version: str = "1.2.3", plugin:
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
     (info / "entry_points.txt").write_text(f"[baco]\n{plugin or name} = {module}\n", "utf-8")
     return site
+
+
+@contextmanager
+def forgotten(*folders: Path) -> Iterator[None]:
+    """Unload the modules below these folders afterwards, so that no test sees another's."""
+    yield
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and any(Path(file).is_relative_to(folder) for folder in folders):
+            del sys.modules[name]

@@ -74,11 +74,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(site)
-    before = set(sys.modules)
-    yield lambda name, code, **more: made_plugins.install(site, name, code, **more)
-    for module in set(sys.modules) - before:
-        if str(site) in str(getattr(sys.modules[module], "__file__", "")):
-            del sys.modules[module]
+    with made_plugins.forgotten(site):
+        yield lambda name, code, **more: made_plugins.install(site, name, code, **more)
 
 
 @pytest.fixture

@@ -150,7 +150,9 @@ def test_annotations_that_cannot_be_resolved_are_the_plugins_fault() -> None:
     class Lost:
         router: Nowhere  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(PluginError, match="Lost cannot be read: name 'Nowhere' is not defined. Import what"):
+    with pytest.raises(
+        PluginError, match=r"Lost cannot be read: name 'Nowhere' is not defined\. Import what"
+    ):
         options_of(Lost)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +114,14 @@ def test_defaults_stand_in_the_schema(schema: dict[str, Any]) -> None:
 
 def test_a_third_partys_options_are_in_the_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(made_plugins.install(tmp_path, "acme-made", made_plugins.GOOD))
-    schema = config_schema(load_plugins(["acme-made"]))
+    with made_plugins.forgotten(tmp_path):
+        schema = config_schema(load_plugins(["acme-made"]))
     assert errors(schema, {"router": {"use": "made", "options": {"gamma": 0.5}}}) == []
     assert errors(schema, {"router": {"use": "made", "options": {"gamma": "x"}}})
 
 
 @pytest.fixture
-def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
+def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugins]:
     """The plugins with the example package of the tests, which one config names."""
     info = tmp_path / "acme_routers-0.3.1.dist-info"
     info.mkdir()
@@ -127,7 +129,8 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
     (info / "entry_points.txt").write_text("[baco]\nacme-routers = acme_routers.plugin\n")
     monkeypatch.syspath_prepend(ACME)
     monkeypatch.syspath_prepend(tmp_path)
-    return load_plugins(["acme-routers"])
+    with made_plugins.forgotten(ACME):
+        yield load_plugins(["acme-routers"])
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

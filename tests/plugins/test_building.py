@@ -179,7 +179,7 @@ def test_inside_another_router_the_one_that_raises_is_named() -> None:
     made = plugins.routers.build(
         part("wrapper", router={"use": "fine", "options": {"fails": True}}), "router"
     )
-    with pytest.raises(PluginError, match="^Router 'fine' of plugin 'mine' raised at position 12"):
+    with pytest.raises(PluginError, match=r"^Router 'fine' of plugin 'mine' raised at position 12"):
         made.start(generation()).decide(POINT)
 
 
@@ -190,7 +190,7 @@ def test_a_router_that_fails_to_start_is_named() -> None:
 
     made = plugins_with(dead=Dead).routers.build(part("dead"), "router")
     with pytest.raises(
-        PluginError, match="^Router 'dead' of plugin 'mine' raised when it started: OSError: cold"
+        PluginError, match=r"^Router 'dead' of plugin 'mine' raised when it started: OSError: cold"
     ):
         made.start(generation())
 
@@ -231,7 +231,7 @@ class Odd:
 def test_a_sampler_that_raises_is_named_with_the_position() -> None:
     made: Sampler = plugins_with(odd=Odd).samplers.build(part("odd"), "sampler")
     with pytest.raises(
-        PluginError, match="^Sampler 'odd' of plugin 'mine' raised at position 2: IndexError: gone"
+        PluginError, match=r"^Sampler 'odd' of plugin 'mine' raised at position 2: IndexError: gone"
     ):
         made.filter(np.zeros(4, np.float32), [1, 2])
 

@@ -112,7 +112,8 @@ def test_a_name_that_is_taken_is_refused_naming_both_owners(install: Install) ->
     install("acme-one", GOOD)
     install("acme-two", GOOD, version="2.0")
     assert message(["acme-one", "acme-two"]) == (
-        "Router 'made' is registered twice: by acme-one (1.2.3) and by acme-two (2.0). Rename one, or drop a plugin."
+        "Router 'made' is registered twice: by acme-one (1.2.3) and by acme-two (2.0). Rename one, "
+        "or drop a plugin."
     )
 
 
@@ -172,8 +173,8 @@ def test_a_hook_wrapper_is_refused(install: Install) -> None:
 def test_a_hook_that_raises_is_named(install: Install) -> None:
     install("acme-routers", HEAD + "@hookimpl\ndef register_routers(register):\n    1 / 0\n")
     assert message(["acme-routers"]) == (
-        "Plugin 'acme-routers' (distribution acme-routers 1.2.3, acme_routers) raised in hook 'register_routers': "
-        "ZeroDivisionError: division by zero."
+        "Plugin 'acme-routers' (distribution acme-routers 1.2.3, acme_routers) raised in hook "
+        "'register_routers': ZeroDivisionError: division by zero."
     )
 
 

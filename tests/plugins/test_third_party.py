@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import made_plugins
 import pytest
 
 from baco_core.config import load_config
@@ -38,9 +39,8 @@ def plugins(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.syspath_prepend(site)
     file = tmp_path / "c.yaml"
     file.write_text(CONFIG)
-    yield load_plugins(load_config(file).plugins)
-    for module in [name for name in sys.modules if name.startswith("acme_routers")]:
-        del sys.modules[module]
+    with made_plugins.forgotten(site):
+        yield load_plugins(load_config(file).plugins)
 
 
 def test_it_is_loaded_with_its_own_distribution_and_version(plugins: Plugins) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
+
 from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router
 from baco_core.source import Source
 
