@@ -296,7 +296,7 @@ def test_what_optimum_says_is_passed_on(tmp_path: Path, llama: Path, monkeypatch
 
     monkeypatch.setattr(optimum.exporters.onnx, "onnx_export_from_model", refuse)
     with pytest.raises(
-        ExportError, match="Optimum could not export the 'llama' model: no dummy inputs for moonlight$"
+        ExportError, match=r"Optimum could not export the 'llama' model: no dummy inputs for moonlight$"
     ):
         export(Order({"model": str(llama)}, tmp_path / "out"), tmp_path)
 

@@ -45,7 +45,7 @@ def test_what_is_absent_is_none_or_the_default(file: Path) -> None:
 
 
 def test_a_list_that_is_needed_is_named_when_it_is_absent(file: Path) -> None:
-    with pytest.raises(ExportError, match="no 'tokenizer.ggml.tokens'"):
+    with pytest.raises(ExportError, match=r"no 'tokenizer.ggml.tokens'"):
         read_gguf(file).texts("tokenizer.ggml.tokens")
 
 

@@ -143,5 +143,5 @@ def test_a_vocabulary_with_a_token_twice_is_refused(folder: Path) -> None:
 
 def test_a_file_without_a_vocabulary_is_refused(folder: Path) -> None:
     path = write_gguf(folder / "none.gguf", tokenizer__ggml__model="gpt2")
-    with pytest.raises(ExportError, match="has no 'tokenizer.ggml.merges'"):
+    with pytest.raises(ExportError, match=r"has no 'tokenizer.ggml.merges'"):
         build_tokenizer(read_gguf(path))

@@ -1,0 +1,35 @@
+"""Random models of every architecture that is promised, through the whole export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.exporters.made_models import ARCHITECTURES, VOCABULARY, model_folder
+
+pytest.importorskip("onnxruntime")
+
+from baco_exporters.bundle import Order, export_bundle
+from baco_exporters.progress import quiet
+
+from baco_core.bundle import read_bundle
+
+FIGURES = {"fp32": 1e-5, "fp16": 1e-2}
+"""Largest logit difference met here; logits have a root mean square of 0.7."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_the_export_equals_pytorch(tmp_path: Path, architecture: str, precision: str) -> None:
+    folder = model_folder(tmp_path / "source", architecture)
+    assert precision == "fp32" or precision == "fp16"
+    with quiet(tmp_path / "noise.log") as progress:
+        export_bundle(Order({"model": str(folder)}, tmp_path / "out", precision=precision), progress)
+    record = read_bundle(tmp_path / "out").member("model")
+    assert record.vocab_size == VOCABULARY
+    assert record.kv.dtype == {"fp32": "float32", "fp16": "float16"}[precision]
+    assert record.parity is not None
+    figures = record.parity.whole, record.parity.steps, record.parity.chunks
+    assert max(figures) < FIGURES[precision]
