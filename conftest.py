@@ -10,8 +10,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
@@ -19,14 +21,37 @@ ROOT = Path(__file__).parent
 collect_ignore_glob = ["tests/third_party/*"]
 
 
-def run_bash(example: Example) -> None:
-    """Run a block in the document's own folder, with this environment's commands first on the path."""
-    folder = example.namespace.setdefault("folder", tempfile.mkdtemp(prefix="baco-docs-"))
+REAL = "<!-- real -->"
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Mark the blocks that need the real models."""
+    for item in items:
+        example = getattr(item, "example", None)
+        if example is not None and example.document.text[: example.start].rstrip().endswith(REAL):
+            item.add_marker(pytest.mark.real)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a document: our commands first, a cache of its own, fetched files shared."""
+    from baco_core.paths import cache_folder
+
+    cache = folder / "cache"
+    (packages := cache_folder() / "packages").mkdir(parents=True, exist_ok=True)
+    if not cache.exists():
+        cache.mkdir()
+        (cache / "packages").symlink_to(packages, target_is_directory=True)
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": search, "BACO_CONFIGS": str(ROOT / "configs"), "BACO_CACHE": str(cache)}
+
+
+def run_bash(example: Example) -> None:
+    """Run a block in the document's own folder."""
+    folder = Path(example.namespace.setdefault("folder", tempfile.mkdtemp(prefix="baco-docs-")))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", example.parsed],
         cwd=folder,
-        env={**os.environ, "PATH": search, "BACO_CONFIGS": str(ROOT / "configs")},
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
