@@ -10,10 +10,9 @@ from tests.exporters.made_models import ARCHITECTURES, VOCABULARY, model_folder
 
 pytest.importorskip("onnxruntime")
 
+from baco_core.bundle import read_bundle
 from baco_exporters.bundle import Order, export_bundle
 from baco_exporters.progress import quiet
-
-from baco_core.bundle import read_bundle
 
 FIGURES = {"fp32": 1e-5, "fp16": 1e-2}
 """Largest logit difference met here; logits have a root mean square of 0.7."""

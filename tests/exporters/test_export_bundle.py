@@ -18,12 +18,12 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 import numpy as np  # noqa: E402  (after the skips)
-from baco_exporters import member, partial  # noqa: E402
-from baco_exporters.bundle import Order, export_bundle  # noqa: E402
-from baco_exporters.progress import quiet  # noqa: E402
 
 from baco_core.bundle import Manifest, read_bundle  # noqa: E402
 from baco_core.errors import ExportError  # noqa: E402
+from baco_exporters import member, partial  # noqa: E402
+from baco_exporters.bundle import Order, export_bundle  # noqa: E402
+from baco_exporters.progress import quiet  # noqa: E402
 
 
 def export(order: Order, folder: Path) -> Manifest:

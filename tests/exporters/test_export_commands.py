@@ -7,13 +7,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
-from baco_exporters import commands
-from baco_exporters.commands import EXPORT, PULL, read_order
-from baco_exporters.plugin import register_commands, register_exporters
 
 from baco_core.command import Command
 from baco_core.errors import BacoError, ConfigError, ExportError
 from baco_core.paths import bundles_folder
+from baco_exporters import commands
+from baco_exporters.commands import EXPORT, PULL, read_order
+from baco_exporters.plugin import register_commands, register_exporters
 from tests.exporters.wheelhouse import make_wheel
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import requests
+
+from baco_core.errors import ExportError
 from baco_exporters.fetch import fetch
 from baco_exporters.hub import UNWANTED, WANTED
 from baco_exporters.progress import Progress
-
-from baco_core.errors import ExportError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 

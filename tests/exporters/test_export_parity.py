@@ -13,6 +13,7 @@ from tests.exporters.made_models import VOCABULARY, random_model
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from baco_core.errors import ExportError  # noqa: E402  (after the skips)
 from baco_exporters.graph import save_model  # noqa: E402
 from baco_exporters.onnx_export import export_onnx  # noqa: E402
 from baco_exporters.parity import (  # noqa: E402
@@ -25,8 +26,6 @@ from baco_exporters.parity import (  # noqa: E402
     unchecked_window,
 )
 from baco_exporters.progress import quiet  # noqa: E402
-
-from baco_core.errors import ExportError  # noqa: E402  (after the skips)
 
 
 def encode(text: str) -> list[int]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+from baco_core.errors import ExportError
 from baco_exporters.catalogue import catalogue, known_by_checksum, notice_of
 from baco_exporters.sources import (
     FolderSource,
@@ -12,8 +14,6 @@ from baco_exporters.sources import (
     WheelMember,
     parse_source,
 )
-
-from baco_core.errors import ExportError
 
 CHECKSUM = "0" * 64
 

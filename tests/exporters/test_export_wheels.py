@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+
+from baco_core.errors import ExportError
 from baco_exporters.progress import Progress
 from baco_exporters.sources import PackagedSource, parse_source
 from baco_exporters.wheels import cached_path, wheel_store
-
-from baco_core.errors import ExportError
 from tests.exporters.wheelhouse import make_wheel
 
 PARTS = {"one/data/model.gguf.part00": b"GG", "one/data/model.gguf.part01": b"UF"}

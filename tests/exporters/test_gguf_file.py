@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from baco_exporters.gguf_file import read_gguf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from baco_core.errors import ExportError
+from baco_exporters.gguf_file import read_gguf
 from tests.exporters.made_gguf import write_gguf
 
 VALUES: dict[str, object] = {

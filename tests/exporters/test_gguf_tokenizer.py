@@ -5,13 +5,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from baco_exporters.gguf_file import read_gguf
-from baco_exporters.gguf_tokenizer import SPACE, build_tokenizer, scored_merges
-from baco_exporters.pretokenizers import PRE_TOKENIZERS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from baco_core.errors import ExportError
+from baco_exporters.gguf_file import read_gguf
+from baco_exporters.gguf_tokenizer import SPACE, build_tokenizer, scored_merges
+from baco_exporters.pretokenizers import PRE_TOKENIZERS
 from tests.exporters.made_gguf import byte_level, sentence_piece, write_gguf
 
 PIECES = [f"{SPACE}t", "he", f"{SPACE}the", "ab", "aba", "aa", "aaa", "bab", f"{SPACE}{SPACE}", "é", "th"]
