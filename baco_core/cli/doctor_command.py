@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from baco_core.plugins import Plugins
 
 NEEDED = ("jinja2", "msgspec", "numpy", "platformdirs", "pluggy", "pyyaml", "tokenizers")
-RUNTIMES = (
-    "onnxruntime",
-    "onnxruntime-directml",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-qnn",
-)
-"""Distributions that own the module `onnxruntime`: of two, whichever was installed last wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,6 @@ def examine(options: Namespace) -> Iterator[Finding]:
     yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
     yield Finding("cores", str(_cores()))
     yield from map(_package, NEEDED)
-    yield _runtime()
     yield _cache()
     failures: list[BacoError] = []
     plugins = load_plugins(options.plugin, failures=failures, where="--plugin")
@@ -86,18 +77,6 @@ def _version(distribution: str) -> str | None:
 def _package(name: str) -> Finding:
     version = _version(name)
     return Finding(name, version or "not installed; run: pip install baco", fine=version is not None)
-
-
-def _runtime() -> Finding:
-    found = [f"{name} {version}" for name in RUNTIMES if (version := _version(name))]
-    if not found:
-        return Finding("onnxruntime", "none is installed; run: pip install 'baco[cpu]'", fine=False)
-    if len(found) > 1:
-        text = (
-            f"{' and '.join(found)} are both installed and overwrite each other; uninstall all, install one."
-        )
-        return Finding("onnxruntime", text, fine=False)
-    return Finding("onnxruntime", found[0])
 
 
 def _cache() -> Finding:

@@ -58,6 +58,8 @@ def read_messages(path: Path) -> Prompt:
         return msgspec.json.decode(path.read_bytes(), type=list[Message])
     except OSError as error:
         raise ConfigError(f"--messages: {path}: cannot read the file: {error.strerror}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"--messages: {path}: the file is not valid UTF-8.") from None
+    except msgspec.DecodeError as error:
         text = str(error).replace("`", "")
         raise ConfigError(f"--messages: {path}: {text}. Write a JSON list of {{role, content}}.") from error

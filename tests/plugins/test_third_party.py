@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import made_bundle
 import made_plugins
 import pytest
 
 from baco_core.config import load_config
+from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.source import Source
 from baco_core.testing import check_router
@@ -54,6 +56,31 @@ def test_its_routers_keep_the_contract(plugins: Plugins) -> None:
     veto = plugins.routers.build(load_config(None, [nested]).router, "router")
     assert veto.needs == {Source.BASE}
     check_router(veto)
+
+
+def test_named_in_yaml_it_decides_who_writes_which_word(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(site)
+    made = made_bundle.install(tmp_path / "made", made_bundle.write_bundle(tmp_path / "bundle"))
+    monkeypatch.syspath_prepend(made)
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "plugins: [acme-routers, acme-made]\nbackend: {use: made}\npair: {bundle: made}\n"
+        "router: {use: alternate, options: {words: 2}}\ndecode: {max_new_tokens: 40, n: 2}\n"
+    )
+    config = load_config(file)
+    with made_plugins.forgotten(site, made):
+        pipeline = Pipeline.from_config(config, load_plugins(config.plugins))
+        samples = pipeline.generate("A cat")
+        counter = sys.modules["acme_routers.counter"]
+        assert sum(counter.counts.values()) == sum(len(sample.tokens) for sample in samples)
+    for sample in samples:
+        deciders = [event for event in sample.tokens if event.decision is not None]
+        turns = [event.source for event in deciders]
+        assert turns == [[Source.BASE, Source.ALIGNED][index // 2 % 2] for index in range(len(turns))]
+        assert len(turns) > 4
+        assert {event.decision.reason for event in deciders if event.decision} == {"takes turns"}
 
 
 def test_it_is_not_there_unless_a_config_names_it(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
