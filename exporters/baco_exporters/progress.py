@@ -73,8 +73,15 @@ def _open_log(log: Path) -> BinaryIO:
         ) from error
 
 
-def _log_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
-    os.write(2, warnings.formatwarning(message, category, filename, line).encode())
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    os.write(2, warnings.formatwarning(message, category, filename, lineno, line).encode())
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from baco_exporters.partial import need_space, partial_folder
 from baco_exporters.progress import Progress
 from baco_exporters.sources import PackagedSource, WheelMember
 
-_PART_SUFFIX = re.compile(r"\.part\d+$")
+_PART_SUFFIX = re.compile(r"\.part(\d+|\*)$")
+_GLOB = re.compile(r"[*?\[\]]")
 _BLOCK = 1 << 20
 
 
@@ -82,7 +83,8 @@ def wheel_store(progress: Progress) -> Iterator[WheelStore]:
 def cached_path(source: PackagedSource) -> Path:
     """Return where a packaged source lies in the cache, whether it is there or not."""
     first = source.parts[0]
-    name = _PART_SUFFIX.sub("", PurePosixPath(first.member).name).replace("*", "").lstrip(".") or "file"
+    name = _GLOB.sub("", _PART_SUFFIX.sub("", PurePosixPath(first.member).name))
+    name = name if name.strip(".") and not name.startswith(".") else f"{first.package}{name}"
     key = hashlib.sha256(str(source).encode()).hexdigest()[:12]
     return cache_folder() / "packages" / f"{first.package}-{first.version}-{key}" / name
 
