@@ -105,6 +105,10 @@ class Plugins:
             hook(register=register)
         return found
 
+    def check_pending(self) -> None:
+        """Have pluggy make sure that no hook waits for a specification; each was checked when added."""
+        self._manager.check_pending()
+
     def report_health(self, report: Callable[[str, str, bool], None]) -> None:
         """Let every plugin tell of its health; PluginError names one that raises."""
         for hook in in_call_order(self._manager.hook.report_health, self._owners):
@@ -143,6 +147,7 @@ def load_plugins(
     for name, plugin in (given or {}).items():
         with _noting(failures):
             plugins.add(plugin, Owner(name), only)
+    plugins.check_pending()
     left_out = tuple(sorted(set(installed) - {owner.plugin for owner in plugins.loaded}))
     for registry in plugins.registries().values():
         registry.not_loaded = left_out

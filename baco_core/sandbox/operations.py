@@ -96,12 +96,10 @@ def _join_filter(context: Context, items: Any, between: Any = "", attribute: str
 
 
 def _indent(text: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
-    """Indent all lines but the first (Jinja's filter, measured)."""
-    margin = width if isinstance(width, str) else " " * width
-    head, *tail = (str(text) + "\n").splitlines() if blank else str(text).splitlines() or [""]
-    claim(len(str(text)) + len(margin) * (len(tail) + 1))
-    lines = [head, *(margin + line if line or blank else line for line in tail)]
-    return (margin if first else "") + "\n".join(lines)
+    whole = str(text)
+    margin = len(width) if isinstance(width, str) else width
+    claim(len(whole) + margin * (whole.count("\n") + 1))
+    return str(FILTERS["indent"](whole, width, first, blank))
 
 
 def _format(template: Any, *values: Any, **named: Any) -> str:
@@ -160,13 +158,13 @@ _OWN: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def guarded_filters() -> dict[str, Callable[..., Any]]:
+def guarded_filters() -> dict[str, Any]:
     """Return the filters a template may use, by name."""
     kept: dict[str, Callable[..., Any]] = {name: FILTERS[name] for name in _KEPT}
     return {name: _guarded(function) for name, function in {**kept, **_OWN}.items()}
 
 
-def guarded_tests() -> dict[str, Callable[..., Any]]:
+def guarded_tests() -> dict[str, Any]:
     """Return the tests a template may use, by name."""
     tests: Mapping[str, Any] = TESTS
     return {name: _guarded(function) for name, function in tests.items()}

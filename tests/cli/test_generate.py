@@ -189,3 +189,20 @@ def test_an_observer_sees_what_is_written(
     install("acme-watch", HEAD + code)
     assert generate("A cat", "-n", "3", "--plugin", "acme-watch").code == 0
     assert log.read_text() == "0;1;2;"
+
+
+TINY = Path(__file__).parents[2] / "plugins" / "baco_tiny" / "bundle" / "baco.json"
+
+
+@pytest.mark.skipif(not TINY.exists(), reason="the embedded pair has not been built into this checkout")
+def test_without_a_config_the_embedded_pair_writes_text(baco: Run) -> None:
+    pytest.importorskip("onnxruntime", reason="the embedded pair runs on ONNX Runtime")
+    answer = baco(
+        "generate", "Tell me a story about a lighthouse.", "--max-new-tokens", "40", "--format", "json"
+    )
+    data = result(answer)
+    assert data["config"]["pair"] == {"bundle": "tiny", "verify": True, "exchange": "auto"}
+    assert data["config"]["router"] == {"use": "p-punc", "options": {"gamma": 0.3}}
+    usage = data["samples"][0]["usage"]
+    assert usage["completion_tokens"] > 10
+    assert 0 < usage["base_tokens"] < usage["completion_tokens"]
