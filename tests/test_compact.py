@@ -8,13 +8,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from baco_exporters.compact import compact_weights, quantize_channels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from baco_core.errors import ExportError
+from baco_exporters.compact import compact_weights, quantize_channels
 
 VOCABULARY, WIDTH = 48, 32
 

@@ -38,9 +38,9 @@ def opened(config: Path, plugins: Plugins, *overrides: str) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def two_views(plugins: Plugins) -> Pipeline:
-    return opened(exported("smollm2-two-views"), plugins, "decode.max_new_tokens=24")
+    return opened(exported("smollm2-two-views"), plugins, "decode.max_new_tokens=16")
 
 
 @pytest.fixture(scope="session")
 def two_tokenizers(plugins: Plugins) -> Pipeline:
-    return opened(exported("gemma3-smollm2"), plugins, "decode.max_new_tokens=24")
+    return opened(exported("gemma3-smollm2"), plugins, "decode.max_new_tokens=16")

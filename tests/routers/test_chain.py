@@ -4,11 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from baco_routers.chain import Chain, HFc, HPunc, PFc, PPunc
-from baco_routers.constant import Aligned, Base
-from baco_routers.content import Fc, Punc
-from baco_routers.judge import Judge
-from baco_routers.logit import H, P
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +11,11 @@ from baco_core.guard import GuardedRouter
 from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router, StatefulDecider
 from baco_core.source import Source
 from baco_core.testing.routers import check_router, make_trial
+from baco_routers.chain import Chain, HFc, HPunc, PFc, PPunc
+from baco_routers.constant import Aligned, Base
+from baco_routers.content import Fc, Punc
+from baco_routers.judge import Judge
+from baco_routers.logit import H, P
 from tests.routers.made import ALIGNED, BASE, decided, generation, point, row_for, row_of, vocabulary_of
 
 WORDS = vocabulary_of(" cat", ",", " the", "\n")

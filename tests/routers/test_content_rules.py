@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from baco_routers.content import ContentRule, Fc, Punc
 
 from baco_core.router import Decision
+from baco_routers.content import ContentRule, Fc, Punc
 from tests.routers.made import ALIGNED, BASE, decided, generation, point, row_for, vocabulary_of
 
 WORDS = vocabulary_of(" cat", ",", " the", "\n")

@@ -7,12 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from baco_routers.chain import Chain, HFc, HPunc, PFc, PPunc
-from baco_routers.constant import Aligned, Base
-from baco_routers.content import Fc, Punc
-from baco_routers.logit import H, Nudging, P
-from baco_routers.rand import Rand
-from baco_samplers.samplers import Greedy, Multinomial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +19,12 @@ from baco_core.router import Router
 from baco_core.sampler import Sampler
 from baco_core.source import Source
 from baco_core.testing.fakes import FakeModel, fake_vocabulary
+from baco_routers.chain import Chain, HFc, HPunc, PFc, PPunc
+from baco_routers.constant import Aligned, Base
+from baco_routers.content import Fc, Punc
+from baco_routers.logit import H, Nudging, P
+from baco_routers.rand import Rand
+from baco_samplers.samplers import Greedy, Multinomial
 from tests.routers.made import ALIGNED, BASE, generation
 
 WORDS = fake_vocabulary((" the", " of", " cat", " sat", ",", ".", "\n", " **", "ing", "s", " lighthouse"))

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from baco_routers import chat_endpoint
-from baco_routers.judge import TEMPLATE, Judge
 
 from baco_core.errors import ConfigError, PluginError
 from baco_core.source import Source
 from baco_core.testing.routers import check_router
+from baco_routers import chat_endpoint
+from baco_routers.judge import TEMPLATE, Judge
 from tests.routers.made import ALIGNED, BASE, decided, generation, point
 
 KEY = "sk-very-secret-0123456789"

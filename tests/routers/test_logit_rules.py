@@ -4,9 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from baco_routers.constant import Aligned, Base
-from baco_routers.logit import H, Nudging, P
-from baco_routers.rand import Rand
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -14,6 +11,9 @@ from hypothesis.extra.numpy import arrays
 from baco_core.model import Logits
 from baco_core.router import Router
 from baco_core.source import Source
+from baco_routers.constant import Aligned, Base
+from baco_routers.logit import H, Nudging, P
+from baco_routers.rand import Rand
 from tests.routers.made import ALIGNED, BASE, decided, generation, point, row_of
 
 HALF = row_of([0.5, 0.5])  # highest probability 1/2, entropy ln 2

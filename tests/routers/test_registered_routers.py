@@ -8,10 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from baco_routers import plugin
-from baco_routers.chain import Chain
-from baco_routers.content import Punc
-from baco_routers.logit import P
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +15,10 @@ from baco_core.errors import ConfigError
 from baco_core.options import build, options_of
 from baco_core.router import Router
 from baco_core.testing.routers import check_router
+from baco_routers import plugin
+from baco_routers.chain import Chain
+from baco_routers.content import Punc
+from baco_routers.logit import P
 from tests.routers.made import generation
 
 ROUTERS: dict[str, Callable[..., Router]] = {}

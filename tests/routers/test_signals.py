@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from baco_routers.signals import entropy, top_probability
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from baco_core.errors import ModelError
 from baco_core.model import Logits
+from baco_routers.signals import entropy, top_probability
 from tests.routers.made import row_of
 
 rows = arrays(np.float32, st.integers(1, 50), elements=st.floats(-60, 60, width=32))

@@ -5,10 +5,10 @@ import unicodedata
 from importlib.resources import files
 
 import pytest
-from baco_routers import options, token_classes
-from baco_routers.token_classes import Formatting, FunctionWords, TokenClass, languages, masks_of
 
 from baco_core.vocabulary import Vocabulary
+from baco_routers import options, token_classes
+from baco_routers.token_classes import Formatting, FunctionWords, TokenClass, languages, masks_of
 from tests.routers.made import vocabulary_of
 
 DATA = sorted((files("baco_routers") / "classes").iterdir(), key=lambda entry: entry.name)

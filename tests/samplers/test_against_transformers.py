@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from baco_samplers.samplers import Multinomial
 
 from baco_core.model import Logits
+from baco_samplers.samplers import Multinomial
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from baco_samplers.penalties import penalise_presence_and_frequency, penalise_repetition
 
 LOGITS = np.array([2.0, -2.0, 0.0, 4.0])

@@ -5,10 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from baco_samplers import plugin
-from baco_samplers.filters import keep_min_p, keep_top_k, keep_top_p, keep_typical
-from baco_samplers.maker import make_filter
-from baco_samplers.samplers import Greedy, Multinomial
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -20,6 +16,10 @@ from baco_core.options import build, options_of
 from baco_core.pick import Picker
 from baco_core.sampler import Sampler
 from baco_core.testing.samplers import check_sampler
+from baco_samplers import plugin
+from baco_samplers.filters import keep_min_p, keep_top_k, keep_top_p, keep_typical
+from baco_samplers.maker import make_filter
+from baco_samplers.samplers import Greedy, Multinomial
 
 ROW = np.log(np.array([0.05, 0.5, 0.15, 0.3])).astype(np.float32)
 rows = arrays(np.float32, 30, elements=st.floats(-20, 20, width=32))
