@@ -109,5 +109,10 @@ def _publish(partial: Path, target: Path) -> None:
     aside = target.with_name(f"{partial.name}-replaced")
     if target.exists():
         target.rename(aside)
-    partial.rename(target)
+    try:
+        partial.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
     shutil.rmtree(aside, ignore_errors=True)

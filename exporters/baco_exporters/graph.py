@@ -49,7 +49,8 @@ def _share_equal(graph: GraphProto) -> None:
     first: dict[tuple[object, ...], str] = {}
     renamed = {}
     for tensor in _large(graph):
-        key = (tensor.data_type, tuple(tensor.dims), hashlib.sha256(_array(tensor).tobytes()).digest())
+        digest = hashlib.sha256(_array(tensor).reshape(-1).view(np.uint8)).digest()
+        key = (tensor.data_type, tuple(tensor.dims), digest)
         if first.setdefault(key, tensor.name) != tensor.name:
             renamed[tensor.name] = first[key]
     _rename_inputs(graph, renamed)
@@ -95,7 +96,10 @@ def _array(tensor: TensorProto) -> NDArray[np.generic]:
 
 
 def _weight_bytes(graph: GraphProto) -> int:
-    return sum(tensor.ByteSize() for tensor in graph.initializer)
+    import onnx
+
+    sizes = onnx.helper.tensor_dtype_to_np_dtype
+    return sum(int(np.prod(t.dims)) * sizes(t.data_type).itemsize for t in graph.initializer)
 
 
 def _rename_inputs(graph: GraphProto, renamed: dict[str, str]) -> None:

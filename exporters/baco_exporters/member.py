@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from baco_core.bundle import KvLayout, MemberRecord, ParityRecord
 from baco_exporters.fetch import Fetched
 from baco_exporters.graph import save_model, share_weights
-from baco_exporters.onnx_export import Precision, export_onnx, kv_layout, vocabulary_size
+from baco_exporters.onnx_export import Precision, kv_layout, run_optimum, take_graph, vocabulary_size
 from baco_exporters.parity import TOLERANCE, Reference, measure, references, unchecked_window
 from baco_exporters.partial import need_space
 from baco_exporters.progress import Progress
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _COPIES = 3
 """What an export has on disk at once, in sizes of the model: Optimum's file, which may hold a tied head
 twice, and ours."""
+
+_WORTH_SAYING = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ class MemberExport:
             model = load_model(self.source)
         limit = getattr(model.config, "max_position_embeddings", None)
         found = self._references(model, text)
-        graph = self._export(model)
-        del model
+        self._export(model)
+        del model  # a large one should not be in memory beside its graph
+        graph = take_graph(self._work, self.precision)
         layout, vocabulary = kv_layout(graph), vocabulary_size(graph)
         parity = self._write_graph(graph, found)
         self._write_text(text)
@@ -61,12 +64,12 @@ class MemberExport:
         with self._phase("ask PyTorch for its logits"):
             return references(model, text.encode)
 
-    def _export(self, model: TorchModel) -> ModelProto:
+    def _export(self, model: TorchModel) -> None:
         bytes_each = 4 if self.precision == "fp32" else 2
         need_space(self.folder, _COPIES * bytes_each * model.num_parameters(), f"exporting {self.name}")
         model.config.save_pretrained(self._home)
         with self._phase(f"export through Optimum ({self.precision})"):
-            return export_onnx(model, self._home, self.precision)
+            run_optimum(model, self._work)
 
     def _write_graph(self, graph: ModelProto, found: list[Reference]) -> ParityRecord:
         """Write the graph and return its figures; of a compacted one, those of what is kept."""
@@ -74,7 +77,7 @@ class MemberExport:
         with self._phase("write the graph"):
             saved = share_weights(graph)
             save_model(graph, path)
-        if saved:
+        if saved > _WORTH_SAYING:
             self.progress.note(
                 f"{self.name}: {saved / 1e6:.0f} MB of weights were there twice and are shared"
             )
@@ -142,6 +145,10 @@ class MemberExport:
     @property
     def _stored(self) -> str:
         return {None: self.precision, 8: "int8", 16: "fp16"}[self.compact]
+
+    @property
+    def _work(self) -> Path:
+        return self._home / "optimum"
 
     @property
     def _home(self) -> Path:

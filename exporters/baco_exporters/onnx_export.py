@@ -18,32 +18,14 @@ OPSET = 18
 """The opset Optimum's configurations are written for."""
 
 
-def export_onnx(model: TorchModel, folder: Path, precision: Precision) -> ModelProto:
-    """Return `model` as a graph with inputs and outputs for the KV cache; `folder` is only worked in.
+def run_optimum(model: TorchModel, folder: Path) -> None:
+    """Export `model` into the new folder `folder`, with inputs and outputs for the KV cache.
 
-    `fp16` is mixed precision: see `half`. Raises ExportError with Optimum's reason when it refuses.
+    Raises ExportError with Optimum's reason when it refuses.
     """
-    import onnx
-
-    work = folder / "optimum"
-    work.mkdir()
-    _run_optimum(model, work)
-    graph = onnx.load(work / "model.onnx")
-    shutil.rmtree(work)
-    if precision == "fp16":
-        to_half(graph)
-    return graph
-
-
-def vocabulary_size(graph: ModelProto) -> int:
-    """Return how many logits the graph answers with."""
-    logits = next(value for value in graph.graph.output if value.name == "logits")
-    return int(logits.type.tensor_type.shape.dim[2].dim_value)
-
-
-def _run_optimum(model: TorchModel, folder: Path) -> None:
     from optimum.exporters.onnx import onnx_export_from_model
 
+    folder.mkdir()
     model.config._name_or_path = str(folder / "no-tokenizer")  # Optimum looks for one, even on the hub
     try:
         onnx_export_from_model(
@@ -56,6 +38,26 @@ def _run_optimum(model: TorchModel, folder: Path) -> None:
         raise ExportError(
             f"Optimum could not export the {model.config.model_type!r} model: {reason[0]}"
         ) from error
+
+
+def take_graph(folder: Path, precision: Precision) -> ModelProto:
+    """Return the graph that run_optimum left in `folder`, and remove the folder.
+
+    `fp16` is mixed precision: see `half`. Raises ExportError when a weight is too large for it.
+    """
+    import onnx
+
+    graph = onnx.load(folder / "model.onnx")
+    shutil.rmtree(folder)
+    if precision == "fp16":
+        to_half(graph)
+    return graph
+
+
+def vocabulary_size(graph: ModelProto) -> int:
+    """Return how many logits the graph answers with."""
+    logits = next(value for value in graph.graph.output if value.name == "logits")
+    return int(logits.type.tensor_type.shape.dim[2].dim_value)
 
 
 def kv_layout(graph: ModelProto) -> KvLayout:

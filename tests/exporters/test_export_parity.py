@@ -15,7 +15,7 @@ pytest.importorskip("onnxruntime")
 
 from baco_core.errors import ExportError  # noqa: E402  (after the skips)
 from baco_exporters.graph import save_model  # noqa: E402
-from baco_exporters.onnx_export import export_onnx  # noqa: E402
+from baco_exporters.onnx_export import run_optimum, take_graph  # noqa: E402
 from baco_exporters.parity import (  # noqa: E402
     SENTENCE,
     Reference,
@@ -39,7 +39,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Refer
     model = random_model("mistral")
     found = references(model, encode)
     with quiet(folder / "log"):
-        save_model(export_onnx(model, folder, "fp32"), folder / "model.onnx")
+        run_optimum(model, folder / "work")
+    save_model(take_graph(folder / "work", "fp32"), folder / "model.onnx")
     return folder / "model.onnx", found
 
 
