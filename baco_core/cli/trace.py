@@ -31,7 +31,8 @@ class Tracer:
             print(f"     {'top ' + source:11}  {shown}", file=self._out)
 
     def _piece(self, source: Source, token_id: int) -> str:
-        return repr(self._vocabularies[source].text_of([token_id]))
+        text = self._vocabularies[source].text_of([token_id])
+        return repr(text) if text else f"<{token_id}>"  # special tokens write nothing
 
 
 def explain(decision: Decision) -> str:
