@@ -128,13 +128,17 @@ def _config_sources(config: Config) -> dict[str, str]:
 
 
 def _config_folder(config: Config | None) -> Path:
-    """Return where the config's pair is looked for: a folder, or a name in the cache."""
+    """Return where the config's pair is looked for: a folder, or a name in the cache.
+
+    The default pair is the embedded one, whose name would hide a bundle in the cache.
+    """
+    from baco_core.config import Config
     from baco_core.paths import bundles_folder
 
     if config is None:
         raise ConfigError("baco export: say where the bundle goes with --out DIR.")
     bundle = config.pair.bundle
-    if bundle is None:
+    if bundle is None or config.pair == Config().pair:
         raise ConfigError(f"{config.origin}: pair.bundle names no bundle; say where it goes with --out DIR.")
     return bundles_folder() / bundle if Path(bundle).name == bundle else Path(bundle)
 

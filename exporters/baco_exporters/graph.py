@@ -49,7 +49,7 @@ def _share_equal(graph: GraphProto) -> None:
     first: dict[tuple[object, ...], str] = {}
     renamed = {}
     for tensor in _large(graph):
-        digest = hashlib.sha256(_array(tensor).reshape(-1).view(np.uint8)).digest()
+        digest = hashlib.sha256(_array(tensor).reshape(-1).view(np.uint8).data).digest()
         key = (tensor.data_type, tuple(tensor.dims), digest)
         if first.setdefault(key, tensor.name) != tensor.name:
             renamed[tensor.name] = first[key]

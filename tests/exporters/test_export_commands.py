@@ -107,6 +107,7 @@ def test_arguments_that_do_not_fit_are_refused(arguments: list[str], reason: str
     ("text", "more", "reason"),
     [
         ("pair: {bundle: a}\n", [], "has no 'export' section"),
+        ("export: {model: a}\n", [], "pair.bundle names no bundle"),
         (
             "export: {model: a}\npair: {base: 'x:model', aligned: 'x:model'}\n",
             [],
