@@ -5,9 +5,9 @@ theirs: ` Paris` is one token. After a token that is only a space a model expect
 with one: measured on 23 questions, SmolLM2-135M and Gemma-3-270M gave a digit as the next token with
 probability 0.58 and 0.44, and the true answer's first token cost 13.7 and 18.3 nats; after `Answer:`, a
 space being granted, it cost 5.9 and 5.5. What follows the first token hardly changes (by 1.3 of about
-80 nats). So a context written here leaves its last space to the first word: `base_context` ends with
-`Answer:`, and `base_lead` says which bytes of the generated text belong to the context. Chat templates
-are encoded as they stand, as everyone does.
+80 nats). So the base context leaves its last space to the first word: `base_context` ends with
+`Answer:`, and `base_lead` says which bytes of the generated text belong to the context. Aligned contexts
+are encoded as they stand: a chat template was trained as it is written.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ def _check(message: Message, index: int, turn: int) -> None:
 
 def base_context(messages: Sequence[Message], config: PromptsConfig, tokenizer: Tokenizer) -> list[int]:
     """Return the tokens the base model reads first; the last space is left to `base_lead`."""
-    return _plain_context(base_text(messages, config), messages, config, tokenizer)
+    text = base_text(messages, config)
+    read = text.removesuffix(SPACE) if _lead(text, tokenizer) else text
+    return _plain_context(read, messages, config, tokenizer)
 
 
 def base_lead(messages: Sequence[Message], config: PromptsConfig, tokenizer: Tokenizer) -> bytes:
@@ -203,8 +205,7 @@ def _plain_context(
     text: str, messages: Sequence[Message], config: PromptsConfig, tokenizer: Tokenizer
 ) -> list[int]:
     _check_special(messages, config, tokenizer)
-    read = text.removesuffix(SPACE) if _lead(text, tokenizer) else text
-    return [*tokenizer.bos_ids, *tokenizer.encode_context(read)]
+    return [*tokenizer.bos_ids, *tokenizer.encode_context(text)]
 
 
 def _lead(text: str, tokenizer: Tokenizer) -> bytes:
