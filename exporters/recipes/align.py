@@ -17,8 +17,8 @@ from transformers import LlamaForCausalLM
 
 from recipes.base import save_model
 from recipes.corpus import END_OF_TEXT, Corpus, load_corpus
-from recipes.instructions import answer_batch, instruction_pairs
-from recipes.network import add_dropout, next_token_loss
+from recipes.instructions import Pair, instruction_pairs, stressed_batch
+from recipes.network import add_dropout, weighted_loss
 from recipes.preferences import Choice, choice_batches, collect_choices, preference_loss, with_reference
 from recipes.subjects import Lexicon, build_lexicon
 from recipes.training import Batch, Plan, is_first, run_workers, train
@@ -38,9 +38,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the project's data folder")
     parser.add_argument("--out", type=Path, required=True, help="holds base/; aligned/ and work/ are written")
-    parser.add_argument("--steps", type=int, default=220, help="of fine-tuning")
+    parser.add_argument("--steps", type=int, default=200, help="of fine-tuning")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--pairs", type=int, default=16, help="instruction pairs a step")
+    parser.add_argument("--stress", type=float, default=4.0, help="weight of the tokens that name the thing")
     parser.add_argument("--longest", type=int, default=1100, help="characters of a story")
     parser.add_argument("--turns", type=int, default=2, help="of sampling answers and preferring the better")
     parser.add_argument("--prompts", type=int, default=160, help="asked in each turn, with 8 answers each")
@@ -62,8 +63,8 @@ def fine_tune(options: argparse.Namespace) -> None:
     network, tokenizer = load_model(options.out / "base")
     add_dropout(network, options.dropout)
     batches = pair_batches(corpus, build_lexicon(corpus.stories), tokenizer, options)
-    plan = Plan("fine-tune", options.steps, options.rate, 0.1, options.seed, 55, warm_then_down)
-    train(network, batches, lambda batch: next_token_loss(network, *batch), dict, plan, options.out / "work")
+    plan = Plan("fine-tune", options.steps, options.rate, 0.1, options.seed, 50, warm_then_down)
+    train(network, batches, lambda batch: weighted_loss(network, *batch), dict, plan, options.out / "work")
     if is_first():
         save_model(network, tokenizer, options.out / "work" / "tuned-0", ends=[END_OF_TURN, END_OF_TEXT])
         save_model(network, tokenizer, options.out / "aligned", ends=[END_OF_TURN, END_OF_TEXT])
@@ -101,15 +102,14 @@ def pair_batches(
     corpus: Corpus, lexicon: Lexicon, tokenizer: Tokenizer, options: argparse.Namespace
 ) -> Iterator[Batch]:
     """`options.steps` batches of instruction pairs; every epoch varies the stories anew."""
-    left, epoch, pairs = options.steps, 0, list[tuple[str, str]]()
+    left, epoch, pairs = options.steps, 0, list[Pair]()
     while left > 0:
         if len(pairs) < options.pairs:
-            fresh = instruction_pairs(
+            pairs += instruction_pairs(
                 corpus, lexicon, longest=options.longest, seed=options.seed, epoch=epoch
             )
-            pairs += [(pair.instruction, pair.answer) for pair in fresh]
             epoch += 1
-        yield answer_batch(tokenizer, pairs[: options.pairs])
+        yield stressed_batch(tokenizer, pairs[: options.pairs], stress=options.stress)
         pairs, left = pairs[options.pairs :], left - 1
 
 

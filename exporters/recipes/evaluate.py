@@ -27,11 +27,11 @@ from recipes.subjects import KNOWN_THINGS, NEW_THINGS, contains_thing, with_arti
 from recipes.vocabulary import END_OF_TURN, chat_prompt
 
 REQUEST: Final = "Tell me a story about {}."
-BASE_TEMPLATES: Final = {
-    "question-answer": "Question: {}\nAnswer: ",
-    "plain": "{}",
-    "title": "{}\n\n",
+CONTEXTS: Final = {
+    "base": {"title": "{}\n\n", "question-answer": "Question: {}\nAnswer: ", "plain": "{}"},
+    "aligned": {"chat": chat_prompt("{}")},
 }
+LONGEST: Final = 320
 ANSWERS: Final = 10
 
 
@@ -40,29 +40,30 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the project's data folder")
     parser.add_argument("--out", type=Path, required=True, help="holds base/ and aligned/")
+    parser.add_argument(
+        "--only", choices=("base", "aligned"), help="measure one model, keep the other's figures"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    figures = measure(options.data, options.out, options.seed)
-    (options.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    path = options.out / "figures.json"
+    figures = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for name in (options.only,) if options.only else tuple(CONTEXTS):
+        figures |= conditions(options.data, options.out, options.seed)
+        figures[name] = measure(name, options.data, options.out, options.seed)
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(data: Path, models: Path, seed: int) -> dict[str, Any]:
-    """All figures, with what they were measured on."""
+def conditions(data: Path, models: Path, seed: int) -> dict[str, Any]:
+    """What the figures are measured on."""
     held_out = load_corpus(data).held_out
-    figures: dict[str, Any] = {
+    sampling = {"temperature": 1.0, "top_p": 0.95, "max_new_tokens": LONGEST, "seed": seed}
+    return {
         "things": {"known": list(KNOWN_THINGS), "new": list(NEW_THINGS)},
         "request": REQUEST,
         "steps": training_steps(models),
-        "sampling": {
-            "answers": ANSWERS,
-            "diversity_words": 80,
-            "temperature": 1.0,
-            "top_p": 0.95,
-            "max_new_tokens": 320,
-            "seed": seed,
-        },
+        "sampling": {"answers": ANSWERS, "diversity_words": 80, **sampling},
         "held_out": {
             "file": "tinystories_val_head.txt",
             "bytes": len(held_out.encode()),
@@ -70,18 +71,18 @@ def measure(data: Path, models: Path, seed: int) -> dict[str, Any]:
             "stride": 256,
         },
     }
-    contexts = {"base": BASE_TEMPLATES, "aligned": {"chat": chat_prompt("{}")}}
-    for name, templates in contexts.items():
-        network, tokenizer = load_model(models / name)
-        figures[name] = {
-            "parameters": network.num_parameters(),
-            "held_out": held_out_figures(network, tokenizer, held_out),
-            **{
-                context: answers_figures(network, tokenizer, template, seed)
-                for context, template in templates.items()
-            },
-        }
-        sys.stderr.write(f"{name}: {figures[name]['held_out']}\n")
+
+
+def measure(name: str, data: Path, models: Path, seed: int) -> dict[str, Any]:
+    """All figures of one model: on the held-out text, and for requests in each of its contexts."""
+    network, tokenizer = load_model(models / name)
+    figures: dict[str, Any] = {"parameters": network.num_parameters()}
+    figures["held_out"] = held_out_figures(network, tokenizer, load_corpus(data).held_out)
+    sys.stderr.write(f"{name}: {figures['held_out']}\n")
+    for context, template in CONTEXTS[name].items():
+        figures[context] = answers_figures(network, tokenizer, template, seed)
+        shown = {key: value for key, value in figures[context].items() if key != "samples"}
+        sys.stderr.write(f"{name}, {context}: {shown}\n")
     return figures
 
 
@@ -109,7 +110,7 @@ def answers_figures(
     ]
     prompts = [prompt for _, prompt in asked for _ in range(ANSWERS)]
     ends = {0, tokenizer.token_to_id(END_OF_TURN)}
-    answers = sample(network, tokenizer, prompts, ends=ends, seed=seed)
+    answers = sample(network, tokenizer, prompts, ends=ends, seed=seed, top_p=0.95, max_new=LONGEST)
     groups = [answers[start : start + ANSWERS] for start in range(0, len(answers), ANSWERS)]
     named = [
         [contains_thing(answer.text, thing) for answer in group]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -53,14 +54,14 @@ class Pair:
 
 
 def story_pair(story: str, lexicon: Lexicon, random: Random) -> Pair:
-    """One story with a request it fulfils: half of them with another thing or other names at the centre.
+    """One story with a request it fulfils: most with another thing, half with other names at the centre.
 
     What the request names comes up in the first third of the story: an answer learns to begin with it.
     """
     if random.random() < 0.5:
         story = swap_names(story, lexicon, random)
     thing = None
-    if random.random() < 0.5:
+    if random.random() < 0.75:
         story, thing = swap_thing(story, lexicon, random, within=1 / 3)
     subject = with_article(thing) if thing else subject_phrase(story, lexicon, random, within=1 / 3)
     if subject is None or random.random() < 0.03:
@@ -71,10 +72,34 @@ def story_pair(story: str, lexicon: Lexicon, random: Random) -> Pair:
 def instruction_pairs(corpus: Corpus, lexicon: Lexicon, *, longest: int, seed: int, epoch: int) -> list[Pair]:
     """All stories of at most `longest` characters as pairs, in random order, with some small talk between."""
     random = seeded(f"{seed}/instructions/{epoch}")
-    pairs = [story_pair(story, lexicon, random) for story in corpus.stories if len(story) <= longest]
+    stories = [mended(story) for story in corpus.stories if len(story) <= longest]
+    pairs = [story_pair(story, lexicon, random) for story in stories]
     pairs += [Pair(*talk) for talk in _SMALL_TALK] * 2
     random.shuffle(pairs)
     return pairs
+
+
+def mended(story: str) -> str:
+    """Some stories have quotation marks decoded with the wrong table (`â€œ`); here they are plain."""
+    story = re.sub("â€[˜™]", "'", story)
+    return re.sub("â€.?", '"', story) if "â€" in story else story
+
+
+def stressed_batch(tokenizer: Tokenizer, pairs: list[Pair], *, stress: float) -> Batch:
+    """As answer_batch, but float32 weights instead of a mask: `stress` on the tokens that name the thing.
+
+    So few tokens show whether the request was read that without stress they are learnt last.
+    """
+    ids, mask = answer_batch(tokenizer, [(pair.instruction, pair.answer) for pair in pairs])
+    weights = mask.float()
+    for row, pair in enumerate(pairs):
+        if pair.thing:
+            first = int(mask[row].int().argmax())
+            spans = [found.span() for found in re.finditer(rf"\b{pair.thing}", pair.answer, re.IGNORECASE)]
+            for index, (start, end) in enumerate(tokenizer.encode(pair.answer).offsets):
+                if any(start < last and begin < end for begin, last in spans):
+                    weights[row, first + index] = stress
+    return ids, weights
 
 
 def answer_batch(tokenizer: Tokenizer, pairs: list[tuple[str, str]]) -> Batch:

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from baco_exporters.compact import quantize_channels
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from baco_exporters.compact import quantize_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ def next_token_loss(network: LlamaForCausalLM, rows: Tensor, mask: Tensor | None
     if mask is not None:
         targets = targets.masked_fill(~mask[:, 1:], -100)
     return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100)
+
+
+def weighted_loss(network: LlamaForCausalLM, rows: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean cross-entropy in nats of rows[:, 1:], with float32 `weights` [rows, tokens]."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=network.training):
+        logits = network(input_ids=rows[:, :-1], use_cache=False).logits
+    losses = functional.cross_entropy(logits.float().transpose(1, 2), rows[:, 1:], reduction="none")
+    return (losses * weights[:, 1:]).sum() / weights[:, 1:].sum()
 
 
 def warm_stable_decay(step: int, steps: int, *, warm: int = 40, decay: float = 0.45) -> float:

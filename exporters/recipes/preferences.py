@@ -90,7 +90,7 @@ def score(answer: Answer, thing: str, fluency: float) -> float:
     """
     words = [word.strip('.,!?;:"').lower() for word in answer.text.split()]
     named = len([word for word in words if contains_thing(word, thing)])
-    follows = answer.finished and 40 <= len(words) <= 230 and named >= 1
+    follows = answer.finished and answer.text.isascii() and 40 <= len(words) <= 230 and named >= 1
     fresh = len(set(pairwise(words))) / max(len(words) - 1, 1)
     return (10 if follows else 0) + min(named, 3) * 0.25 + fluency - 4 * max(0.0, 0.8 - fresh)
 
