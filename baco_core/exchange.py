@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 Encode = Callable[[bytes], list[int]]
-"""Turns text that goes on inside a sequence into token ids; no bytes are lost."""
+"""Turns text that goes on inside a sequence into token ids."""
 
 BLOCK_BYTES = 256
 """Heard text is cut into blocks of at least so many bytes, so that only the last is ever encoded again."""

@@ -56,7 +56,7 @@ class Pair:
     def _transcript(self, source: Source, lead: bytes) -> Transcript:
         if self.exchange == "tokens":
             return SharedTokens()
-        return Retokenised(self.members[source].tokenizer.encode_text, lead if source is Source.BASE else b"")
+        return Retokenised(self.members[source].tokenizer.hear, lead if source is Source.BASE else b"")
 
     def consult(self, source: Source, question: Sequence[int], answers: Sequence[str]) -> list[float]:
         """Return ln P(answer | question) of each answer, in nats, read in a sequence of its own."""

@@ -106,6 +106,24 @@ class Tokenizer:
         encoders = (self._encode_plain, self._encode_raw)
         return [token for i, part in enumerate(parts) if part for token in encoders[i % 2](part)]
 
+    def hear(self, data: bytes) -> list[int]:
+        """Return token ids of what another model wrote, as far as this vocabulary can write it.
+
+        The same as `encode_text`, but a byte that no token writes (a control character, say) is left
+        out: the text keeps it, and one model not reading it must not end a generation.
+        """
+        try:
+            return self.encode_text(data)
+        except PromptError:
+            characters = data.decode("utf-8", errors="surrogateescape")
+            return [token for character in characters for token in self._heard_character(character)]
+
+    def _heard_character(self, character: str) -> list[int]:
+        try:
+            return self.encode_text(character.encode("utf-8", errors="surrogateescape"))
+        except PromptError:
+            return []
+
     @cached_property
     def _raw(self) -> re.Pattern[str]:
         """What has to be spelt in bytes: bytes that are not UTF-8, as surrogateescape shows them, and

@@ -133,7 +133,7 @@ WORDS = st.lists(
             st.sampled_from(
                 [" the", " naïve", "\n\n", " 🙂", ".", " house", "boat", " 3,141", " 東京", "\t", "'s"]
             ),
-            st.text(max_size=6),
+            st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cc", "Cs"]), max_size=6),
         ),
     ),
     max_size=30,
@@ -146,7 +146,7 @@ def test_each_real_tokenizer_hears_exactly_the_bytes_the_other_wrote(
     two_tokenizers: Pipeline, script: list[tuple[Source, str]]
 ) -> None:
     members = two_tokenizers.pair.members
-    transcripts = {source: Retokenised(member.tokenizer.encode_text) for source, member in members.items()}
+    transcripts = {source: Retokenised(member.tokenizer.hear) for source, member in members.items()}
     text = b""
     for source, word in script:
         for token_id in members[source].tokenizer.encode_text(word.encode()):

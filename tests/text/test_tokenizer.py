@@ -179,6 +179,12 @@ def test_bytes_outside_the_vocabulary_are_named() -> None:
         read.encode_text(b"ab\xff")
 
 
+def test_what_another_model_wrote_is_heard_as_far_as_the_vocabulary_goes() -> None:
+    read = opened(two_letters(), end_ids=[])
+    assert read.vocabulary.bytes_of(read.hear("abéb\x00a".encode() + b"\xffb")) == b"abbab"
+    assert read.hear(b"abba") == read.encode_text(b"abba")
+
+
 def test_a_prompt_with_a_character_outside_the_vocabulary_is_refused_and_not_cut() -> None:
     with pytest.raises(PromptError, match="cannot write 'é' of the prompt"):
         opened(two_letters(), end_ids=[]).encode_context("abé")
