@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, read_bundle
@@ -33,7 +33,8 @@ def open_pair(config: PairConfig, backend: Backend, bundles: Registry[Path]) -> 
         }.values():
             folder.verify()
     members = {source: _open_member(reference, backend) for source, reference in references.items()}
-    return Pair(members, _exchange(config, members))
+    exchange = _exchange(config, members)
+    return Pair(_with_common_ends(members) if exchange == "tokens" else members, exchange)
 
 
 def locate(reference: str, bundles: Registry[Path]) -> Path:
@@ -91,6 +92,15 @@ def _checked_size(model: Model, stated: int, bundle: Bundle) -> int:
             f"but the manifest says {stated}; export it again."
         )
     return stated
+
+
+def _with_common_ends(members: dict[Source, Member]) -> dict[Source, Member]:
+    """Let either model's end tokens end the text: in one vocabulary they mean the same to both."""
+    ends = frozenset[int]().union(*(member.tokenizer.vocabulary.end_ids for member in members.values()))
+    return {
+        source: replace(member, tokenizer=member.tokenizer.with_end_ids(ends))
+        for source, member in members.items()
+    }
 
 
 def _exchange(config: PairConfig, members: dict[Source, Member]) -> Exchange:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +74,15 @@ class Tokenizer:
             special_texts=frozenset(token.content for token in added.values() if token.special),
             _prompts=file.tokenizer,
             _texts=text_tokenizer(file, special),
+        )
+
+    def with_end_ids(self, end_ids: frozenset[int]) -> Tokenizer:
+        """Return the same tokenizer with these end tokens; like all end tokens they write nothing."""
+        old = self.vocabulary
+        pieces = tuple(b"" if i in end_ids else piece for i, piece in enumerate(old.pieces))
+        special = old.special_ids | end_ids
+        return (
+            replace(self, vocabulary=Vocabulary(pieces, special, end_ids)) if end_ids != old.end_ids else self
         )
 
     def encode_context(self, text: str) -> list[int]:
