@@ -16,7 +16,6 @@ from baco_core.bundle import ModelFiles
 from baco_core.errors import ModelError
 from baco_core.options import check_ranges
 from baco_onnxruntime.model import MIN_CHUNK, OnnxModel
-from baco_onnxruntime.runtime import RuntimeReport, runtime_report
 from baco_onnxruntime.session import EXECUTION_PROVIDERS, Placement, Provider, Session
 
 Providers = Annotated[
@@ -79,11 +78,6 @@ class OnnxRuntimeBackend:
         graph without KV cache or with inputs this backend cannot feed.
         """
         return OnnxModel(self._sessions.get(files.onnx), files, self.prefill_chunk, self.exact)
-
-    @staticmethod
-    def runtime_report() -> RuntimeReport:
-        """Return the facts about the installed ONNX Runtime, for `baco doctor`."""
-        return runtime_report()
 
     @cached_property
     def _sessions(self) -> _Sessions:

@@ -21,6 +21,11 @@ MAX_LOGITS_BYTES = 64 * 2**20
 
 MIN_CHUNK = 2
 
+ROUNDING_LENGTHS = {64: 128, 32: 256, 16: 512}
+"""A pass that ends at one of these lengths or before rounds unlike one that ends behind it, in graphs
+whose heads are wider than the size named: the CPU's matrix product (MLAS, as of ONNX Runtime 1.32) sums
+queries times keys in blocks, and widens them where there are so few keys."""
+
 
 class OnnxModel:
     """Opens sequences of one graph. Several models may share a session, and threads a model.
@@ -28,7 +33,8 @@ class OnnxModel:
     With `exact`, no pass reads a single token, since kernels for one row round differently from
     those for several. A lone token is read twice in one pass: the second is a dummy behind it, which
     cannot change its row, and the cache of that pass is dropped. The next call reads the lone token
-    again together with what follows, so no cache is ever cut for a dummy.
+    again together with what follows, so no cache is ever cut for a dummy. And no pass crosses a
+    length at which the kernels change how they round (ROUNDING_LENGTHS).
     """
 
     def __init__(self, session: Session, files: ModelFiles, prefill_chunk: int, exact: bool) -> None:
@@ -37,6 +43,7 @@ class OnnxModel:
         self.session = session
         self.exact = exact
         self.chunk = min(prefill_chunk, max(MIN_CHUNK, MAX_LOGITS_BYTES // (4 * files.vocab_size)))
+        self._borders = _borders(session, files.context_limit) if exact else []
         self._files = files
         self._forwards = 0
         self._lock = threading.Lock()
@@ -95,6 +102,11 @@ class OnnxModel:
             )
         return new
 
+    def room(self, start: int) -> int:
+        """Return how many tokens one pass may read after the first `start`."""
+        border = next((length for length in self._borders if length > start), start + self.chunk)
+        return min(self.chunk, border - start)
+
     def forward(
         self, tokens: list[int], start: int, stop: int, cache: Cache, wanted: int
     ) -> tuple[Rows, Cache]:
@@ -110,15 +122,15 @@ class OnnxModel:
         return self._counted(logits, wanted), longer
 
     def _forward_lone(self, tokens: list[int], start: int, cache: Cache, wanted: int) -> tuple[Rows, Cache]:
-        if not wanted:
+        if self.room(start) > 1 and not wanted:
             return self._no_rows(), cache  # it will be read together with what follows
-        if self.context_limit is None or start + 1 < self.context_limit:
+        if self.room(start) > 1:
             logits = self.session.peek([tokens[start]] * 2, cache, 2)
             return self._counted(logits[:-1], 1), cache
-        # No room for a dummy behind the last token a context holds: read the one before it again.
+        # A dummy behind the last token before a border would cross it: read the one before again.
         before = self.session.cut(cache, start - 1) if start else cache
-        logits, longer = self.session.run(tokens[before.length :], before, 2)
-        return self._counted(logits, 1), longer
+        logits, longer = self.session.run(tokens[before.length : start + 1], before, 2)
+        return self._counted(logits, wanted), longer
 
     def _counted(self, logits: NDArray[Any], wanted: int) -> Rows:
         with self._lock:
@@ -132,6 +144,13 @@ class OnnxModel:
         if not isinstance(sequence, OnnxSequence) or sequence.model is not self:
             raise ValueError("a sequence does not belong to this model")
         return sequence
+
+
+def _borders(session: Session, context_limit: int | None) -> list[int]:
+    """Return the lengths no pass may cross, ascending; the end of the context is the last of them."""
+    width = max(tensor.empty_shape[-1] for tensor in session.graph.cache)
+    lengths = [length for length, fine_up_to in ROUNDING_LENGTHS.items() if width > fine_up_to]
+    return sorted([*lengths, *([context_limit] if context_limit is not None else [])])
 
 
 def _check_width(session: Session, files: ModelFiles) -> None:

@@ -17,3 +17,16 @@ def register_backends(register: Callable[[str, Callable[..., Backend]], None]) -
     from baco_onnxruntime.backend import OnnxRuntimeBackend
 
     register("onnxruntime", OnnxRuntimeBackend)
+
+
+@hookimpl
+def report_health(report: Callable[[str, str, bool], None]) -> None:
+    """Say which ONNX Runtime answers and where it can run, or what is wrong with it."""
+    from baco_onnxruntime.runtime import runtime_report
+
+    found = runtime_report()
+    report(
+        "inference",
+        found.problem or f"module {found.version}: {', '.join(found.providers)}",
+        not found.problem,
+    )

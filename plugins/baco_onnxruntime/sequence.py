@@ -63,7 +63,7 @@ class OnnxSequence:
         blocks = [np.empty((0, self.model.vocab_size), np.float32)]
         at = cache.length
         while at < len(tokens):
-            start, at = at, min(at + self.model.chunk, len(tokens))
+            start, at = at, min(at + self.model.room(at), len(tokens))
             wanted = max(0, min(at - start, at - (len(tokens) - rows)))
             block, cache = self.model.forward(tokens, start, at, cache, wanted)
             blocks.append(block)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baco_onnxruntime.backend import OnnxRuntimeBackend
-from baco_onnxruntime.model import OnnxModel
 
 from baco_core.bundle import ModelFiles
+from baco_onnxruntime.backend import OnnxRuntimeBackend
+from baco_onnxruntime.model import OnnxModel
 from tests.graphs import Decoder
 
 Load = Callable[..., OnnxModel]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from baco_onnxruntime.model import MAX_LOGITS_BYTES
 from onnx import TensorProto
 
 from baco_core.errors import ContextError
 from baco_core.testing.models import check_model
+from baco_onnxruntime.model import MAX_LOGITS_BYTES
 from tests.graphs import Decoder
 from tests.onnxruntime.conftest import Load
 
@@ -85,6 +85,31 @@ def test_the_last_place_of_a_context_is_read_exactly(load: Load) -> None:
         assert np.array_equal(sequence.extend(TOKENS[-1:]), whole)
         with pytest.raises(ContextError, match="shorten the prompt"):
             sequence.extend([1])
+
+
+WIDE = Decoder(heads=1, head_size=520, max_length=70)
+
+
+@pytest.mark.parametrize(("exact", "passes"), [(True, 4), (False, 1)])
+def test_no_pass_crosses_a_length_where_kernels_round_anew(load: Load, exact: bool, passes: int) -> None:
+    """16, 32 and 64 tokens, for heads wider than 512."""
+    model = load(WIDE, exact=exact)
+    tokens = (TOKENS * 2)[:70]
+    rows = model.open().extend(tokens, 70)
+    assert model.forwards == passes
+    np.testing.assert_allclose(rows, WIDE.rows(tokens), atol=1e-3)
+
+
+@pytest.mark.parametrize("before", [15, 16, 17, 31, 63, 64, 65])
+def test_single_tokens_around_such_a_length_are_read_exactly(load: Load, before: int) -> None:
+    model = load(WIDE)
+    tokens = (TOKENS * 2)[:70]
+    whole = model.open().extend(tokens, 70)
+    for wanted in (0, 1):
+        sequence = model.open()
+        sequence.extend(tokens[:before])
+        sequence.extend(tokens[before : before + 1], wanted)
+        assert np.array_equal(sequence.extend(tokens[before + 1 :]), whole[-1:])
 
 
 def test_a_context_of_one_token_can_be_read(load: Load) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import onnxruntime
 import pytest
-from baco_onnxruntime import plugin, runtime
-from baco_onnxruntime.backend import OnnxRuntimeBackend
-from baco_onnxruntime.runtime import runtime_report
 
 from baco_core.errors import ConfigError, ModelError
 from baco_core.options import build
+from baco_onnxruntime import plugin, runtime
+from baco_onnxruntime.backend import OnnxRuntimeBackend
+from baco_onnxruntime.runtime import runtime_report
 from tests.graphs import Decoder
 from tests.onnxruntime.conftest import files_of
 
@@ -86,12 +86,24 @@ def test_every_option_has_a_description_in_the_schema() -> None:
 
 
 def test_the_report_tells_what_is_installed() -> None:
-    report = OnnxRuntimeBackend.runtime_report()
-    assert report == runtime_report()
+    report = runtime_report()
     assert report.version == onnxruntime.__version__
     assert report.distributions
     assert "CPUExecutionProvider" in report.providers
     assert report.problem is None
+
+
+def test_doctor_is_told_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str, bool]] = []
+    plugin.report_health(lambda *finding: told.append(finding))
+    install(monkeypatch, onnxruntime="1.32.0", onnxruntime_gpu="1.31.1")
+    plugin.report_health(lambda *finding: told.append(finding))
+    (well, ill) = told
+    assert well[0] == ill[0] == "inference"
+    assert well[2]
+    assert f"module {onnxruntime.__version__}: " in well[1]
+    assert not ill[2]
+    assert "pip uninstall -y" in ill[1]
 
 
 def test_a_missing_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch, decoder_path: Path) -> None:

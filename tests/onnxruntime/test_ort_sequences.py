@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
-from baco_onnxruntime.model import OnnxModel
-from baco_onnxruntime.sequence import OnnxSequence
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from baco_core.bundle import ModelFiles
 from baco_core.errors import BacoError, ContextError, ModelError
 from baco_core.model import TokenSequence
+from baco_onnxruntime.backend import OnnxRuntimeBackend
+from baco_onnxruntime.model import OnnxModel
+from baco_onnxruntime.sequence import OnnxSequence
 from tests.graphs import Decoder
 from tests.onnxruntime.conftest import Load
 
@@ -111,10 +114,10 @@ def test_many_are_all_read_or_none(load: Load) -> None:
         model.extend_many([one, two], [[1]], [1, 1])
 
 
-def test_a_pass_that_fails_leaves_the_sequence_as_it_was(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load(DECODER, prefill_chunk=4)
-    # The graph's position table ends at 24: believing in a longer context makes the runtime fail there.
-    object.__setattr__(model._files, "context_limit", None)
+def test_a_pass_that_fails_leaves_the_sequence_as_it_was(tmp_path: Path) -> None:
+    """The graph's position table ends at 24, which nobody told the backend."""
+    files = ModelFiles(DECODER.save(tmp_path / "model.onnx"), DECODER.vocab_size, context_limit=None)
+    model = OnnxRuntimeBackend(prefill_chunk=4).load(files)
     sequence = model.open()
     sequence.extend([1, 2, 3])
     with pytest.raises(ModelError, match="failed to read 4 tokens after 23") as raised:
