@@ -80,15 +80,16 @@ def decode(lanes: Lanes, decider: Decider, picker: Picker, rules: Rules) -> Gene
         rules.schedule(lanes)
         # 1. inside a word the speaker goes on
         decision = None
-        token_id = None if speaker is None else _pick(lanes, picker, rules, speaker, position)
+        token_id = None
+        if speaker is not None and not rules.switch_everywhere:
+            token_id = _pick(lanes, picker, rules, speaker, position)
         # 2. where its pick begins a new word, the router says who speaks
-        if speaker is None or token_id is None or _is_decision_point(rules, speaker, token_id):
+        if speaker is None or token_id is None or rules.vocabularies[speaker].begins_word[token_id]:
             decision = _decide(lanes, decider, rules, position, bytes(written), speaker)
-            if decision.source is not speaker:
+            if decision.source is not speaker or token_id is None:
                 speaker = decision.source
                 token_id = _pick(lanes, picker, rules, speaker, position)
         # 3. its pick is written, and every lane takes note
-        assert token_id is not None  # noqa: S101  (for the type checker: a new speaker has picked)
         row = lanes[speaker].row()
         data = _adds(rules, speaker, token_id, position)
         _note(lanes, rules, speaker, token_id, data)
@@ -105,18 +106,16 @@ def _pick(lanes: Lanes, picker: Picker, rules: Rules, source: Source, position: 
     return picker.pick(lane.row(), lane.transcript.tokens(), position, rules.banned.get(source, ()))
 
 
-def _is_decision_point(rules: Rules, speaker: Source, token_id: int) -> bool:
-    return rules.switch_everywhere or bool(rules.vocabularies[speaker].begins_word[token_id])
-
-
 def _decide(
     lanes: Lanes, decider: Decider, rules: Rules, position: int, written: bytes, speaker: Source | None
 ) -> Decision:
     rows = {source: lanes[source].row() for source in rules.needs}
     point = DecisionPoint(position, written.decode("utf-8", errors="replace"), rows, speaker)
     decision = decider.decide(point)
-    if not isinstance(decision, Decision):
-        raise PluginError(f"{rules.router} answered {decision!r} at position {position}, not a Decision.")
+    if not isinstance(decision, Decision) or not isinstance(decision.source, Source):
+        raise PluginError(
+            f"{rules.router} answered {decision!r} at position {position}, not a Decision for a Source."
+        )
     return decision
 
 

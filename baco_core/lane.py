@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from baco_core.errors import ContextError
+from baco_core.errors import ContextError, ModelError
 from baco_core.exchange import Transcript
 from baco_core.model import Logits, Model, TokenSequence
 
@@ -24,6 +24,7 @@ class Prefix:
                 f"context of {limit}; shorten the prompt or lower decode.max_new_tokens."
             )
         self.model = model
+        self.name = name
         self.token_ids = tuple(token_ids)
         self._read: tuple[TokenSequence, Logits] | None = None
 
@@ -31,9 +32,20 @@ class Prefix:
         """Return a sequence of its own that has read the context, and the row after it."""
         if self._read is None:
             sequence = self.model.open()
-            self._read = sequence, _read_only(sequence.extend(self.token_ids)[-1])
+            self._read = sequence, self.checked(sequence.extend(self.token_ids)[-1])
         sequence, row = self._read
         return sequence.fork(1)[0], row
+
+    def checked(self, row: Logits) -> Logits:
+        """Return a row made read-only; ModelError, naming the source, when it is no distribution."""
+        row = np.ascontiguousarray(row, np.float32)
+        if not np.isfinite(row.max()):  # NaN anywhere, +inf, or -inf throughout
+            raise ModelError(
+                f"{self.name} model: a row of logits is no distribution (its largest value is {row.max()}); "
+                "export the model again, or with a wider precision."
+            )
+        row.setflags(write=False)
+        return row
 
 
 class Lane:
@@ -75,7 +87,7 @@ class Lane:
         kept = min(_common(self._read, tokens), len(tokens) - 1)
         if kept < len(self._read):
             self._sequence.rewind(len(self._prefix.token_ids) + kept)
-        self._row = _read_only(self._sequence.extend(tokens[kept:])[-1])
+        self._row = self._prefix.checked(self._sequence.extend(tokens[kept:])[-1])
         self._read = list(tokens)
 
 
@@ -84,9 +96,3 @@ def _common(left: list[int], right: list[int]) -> int:
     if right[: len(left)] == left:
         return len(left)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
-
-
-def _read_only(row: Logits) -> Logits:
-    row = np.ascontiguousarray(row, np.float32)
-    row.setflags(write=False)
-    return row

@@ -40,9 +40,12 @@ class Picker:
         scores = filtered[kept].astype(np.float64)
         if temperature == 0:
             return scores
+        scores -= scores.max()  # so that a tiny temperature leaves the largest at 0, not at infinity
+        with np.errstate(over="ignore"):
+            scores /= temperature
         if 4 * kept.size > filtered.size:  # most are left: the whole row is cheaper than single draws
-            return scores / temperature + self.noise.row(position, filtered.size)[kept]
-        return scores / temperature + self.noise.at(position, kept)
+            return scores + self.noise.row(position, filtered.size)[kept]
+        return scores + self.noise.at(position, kept)
 
 
 def _without(row: Logits, banned: Sequence[int]) -> Logits:

@@ -235,6 +235,14 @@ def test_an_unused_model_is_never_run() -> None:
     assert world.models[BASE].forwards == 24
 
 
+def test_who_may_change_at_every_token_runs_only_who_speaks() -> None:
+    world = World()
+    steps = run(world, ScriptedRouter((BASE, ALIGNED)), everywhere=True, length=6)
+    assert [step.source for step in steps] == [BASE, ALIGNED] * 3
+    # each reads its context, and then two new tokens at a time
+    assert {source: model.forwards for source, model in world.models.items()} == {BASE: 3, ALIGNED: 4}
+
+
 def test_plain_runs_both_models_for_every_token_and_lazy_reads_what_was_missed_in_one_chunk() -> None:
     eager, idle = World(), World()
     script = ScriptedRouter((BASE,) * 11 + (ALIGNED,))
@@ -307,7 +315,7 @@ class Raises:
         return Decision(BASE)
 
 
-@pytest.mark.parametrize("answer", [None, "base"])
+@pytest.mark.parametrize("answer", [None, "base", Decision("base")])  # type: ignore[arg-type]
 def test_a_router_without_a_decision_is_named_with_its_position(answer: object) -> None:
     world = World()
     router = Raises(answer)
