@@ -12,10 +12,12 @@ pytest.importorskip("torch", reason="the recipe needs the export extra")
 pytest.importorskip("transformers", reason="the recipe needs the export extra")
 
 import torch
+from tokenizers import Tokenizer
+
 from recipes import base, evaluate
 from recipes.augment import EXTRA_THINGS, Rates, replace_noun, swap_names, swap_thing, vary
 from recipes.corpus import END_OF_TEXT, Corpus, load_corpus, seeded, without_leaks
-from recipes.instructions import answer_batch, instruction_pairs
+from recipes.instructions import Pair, answer_batch, instruction_pairs, mended, stressed_batch
 from recipes.network import (
     Shape,
     add_dropout,
@@ -30,7 +32,6 @@ from recipes.sampling import Answer, sample
 from recipes.stream import batches
 from recipes.subjects import Lexicon, build_lexicon, contains_thing, with_article
 from recipes.vocabulary import END_OF_TURN, chat_prompt, train_tokenizer
-from tokenizers import Tokenizer
 
 _STORY = (
     "Once upon a time, in year {n}, there was a girl named {name}. {name} had a {thing}. The {thing} was red."
@@ -141,6 +142,18 @@ def test_only_the_answer_and_its_end_token_carry_loss(tokenizer: Tokenizer) -> N
     assert tokenizer.decode(ids[1][mask[1]].tolist(), skip_special_tokens=False) == "Once." + END_OF_TURN
     before = ids[1][: int(mask[1].int().argmax())].tolist()
     assert tokenizer.decode(before, skip_special_tokens=False) == chat_prompt("Tell me a story.")
+
+
+def test_the_tokens_that_name_the_thing_weigh_more(tokenizer: Tokenizer) -> None:
+    pair = Pair("Tell me a story about a kite.", "A kite flew. The kites sang.", "kite")
+    ids, weights = stressed_batch(tokenizer, [pair], stress=4.0)
+    stressed = tokenizer.decode(ids[0][weights[0] == 4.0].tolist())
+    assert stressed.replace(" ", "") in ("kitekite", "kitekites")
+    assert set(weights[0].tolist()) == {0.0, 1.0, 4.0}
+
+
+def test_wrongly_decoded_quotation_marks_are_mended() -> None:
+    assert mended("â€œItâ€™s red,â€\x9d she said.") == '"It\'s red," she said.'
 
 
 def test_rows_repeat_for_the_same_seed(corpus: Corpus, tokenizer: Tokenizer, lexicon: Lexicon) -> None:

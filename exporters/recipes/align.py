@@ -43,7 +43,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=16, help="instruction pairs a step")
     parser.add_argument("--stress", type=float, default=4.0, help="weight of the tokens that name the thing")
     parser.add_argument("--longest", type=int, default=1100, help="characters of a story")
-    parser.add_argument("--turns", type=int, default=2, help="of sampling answers and preferring the better")
+    parser.add_argument("--turns", type=int, default=1, help="of sampling answers and preferring the better")
     parser.add_argument("--prompts", type=int, default=160, help="asked in each turn, with 8 answers each")
     parser.add_argument("--preference-rate", type=float, default=3e-4)
     parser.add_argument("--preference-epochs", type=int, default=2)
