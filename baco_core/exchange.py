@@ -6,7 +6,7 @@ which tokens, never of when somebody looks: that is what lets every schedule giv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 Encode = Callable[[bytes], list[int]]
@@ -33,18 +33,36 @@ class Transcript(Protocol):
 
 
 class SharedTokens:
-    """Both models have one vocabulary: ids are exchanged and nothing is ever encoded again."""
+    """Both models have one vocabulary: ids are exchanged and nothing is encoded again.
 
-    def __init__(self) -> None:
+    The one exception is the first token where a context left a `lead` to it (see `Retokenised`):
+    `The` from the aligned model is ` The` to the base model after `Answer:`, and the base model's
+    ` The` is `The` to the aligned model, as in the text. `pieces` are those of the vocabulary.
+    """
+
+    def __init__(self, encode: Encode | None = None, lead: bytes = b"", pieces: Sequence[bytes] = ()) -> None:
+        self._encode = encode
+        self._lead = lead
+        self._pieces = pieces
         self._tokens: list[int] = []
+        self._begun = False
 
     def wrote(self, token_id: int) -> None:
         """Add a token of the model's own."""
+        self._begun = True
         self._tokens.append(token_id)
 
     def heard(self, token_id: int, data: bytes, *, begins_word: bool) -> None:
         """Add a token of the other model."""
-        self._tokens.append(token_id)
+        self._tokens += [token_id] if self._begun else self._first(token_id, data)
+        self._begun = True
+
+    def _first(self, token_id: int, data: bytes) -> list[int]:
+        """Return the first token heard, spelt anew where a lead makes it another one."""
+        if self._encode is None or not self._pieces[token_id]:
+            return [token_id]
+        heard = self._lead + data
+        return [token_id] if heard == self._pieces[token_id] else self._encode(heard)
 
     def tokens(self) -> list[int]:
         """Return all tokens."""

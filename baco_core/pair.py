@@ -54,9 +54,11 @@ class Pair:
         return {source: Lane(prefix, self._transcript(source, lead)) for source, prefix in prefixes.items()}
 
     def _transcript(self, source: Source, lead: bytes) -> Transcript:
+        tokenizer = self.members[source].tokenizer
+        own_lead = lead if source is Source.BASE else b""
         if self.exchange == "tokens":
-            return SharedTokens()
-        return Retokenised(self.members[source].tokenizer.hear, lead if source is Source.BASE else b"")
+            return SharedTokens(tokenizer.hear, own_lead, tokenizer.vocabulary.pieces)
+        return Retokenised(tokenizer.hear, own_lead)
 
     def consult(self, source: Source, question: Sequence[int], answers: Sequence[str]) -> list[float]:
         """Return ln P(answer | question) of each answer, in nats, read in a sequence of its own."""

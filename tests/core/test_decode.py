@@ -63,10 +63,15 @@ class World:
         return {
             source: Lane(
                 Prefix(model, contexts[source], length, source),
-                SharedTokens() if self.shared else Retokenised(self.encode(source), self.lead_of(source)),
+                self.transcript(source),
             )
             for source, model in self.models.items()
         }
+
+    def transcript(self, source: Source) -> SharedTokens | Retokenised:
+        if self.shared:
+            return SharedTokens(self.encode(source), self.lead_of(source), SHARED.pieces)
+        return Retokenised(self.encode(source), self.lead_of(source))
 
 
 def no_consult(source: Source, question: str, answers: Sequence[str]) -> list[float]:
@@ -109,7 +114,11 @@ def told(steps: Sequence[Step]) -> list[tuple[int, Source]]:
 def own_tokens(world: World, source: Source, text: Sequence[tuple[int, Source]]) -> list[int]:
     """The definition of a transcript, straight from who wrote what."""
     if world.shared:
-        return [token_id for token_id, _ in text]
+        ids = [token_id for token_id, _ in text]
+        if text and text[0][1] is not source and (piece := SHARED.pieces[ids[0]]) and world.lead:
+            heard = world.lead + piece if source is BASE else piece.removeprefix(world.lead)
+            ids[:1] = ids[:1] if heard == piece else world.encode(source)(heard)
+        return ids
     settled: list[int] = []
     heard = b""
     for position, (token_id, writer) in enumerate(text):
@@ -153,11 +162,18 @@ def oracle(
     return text
 
 
-@given(scripts, seeds, st.sampled_from([0.0, 0.7, 1.0]), st.sampled_from(sorted(SCHEDULES)), st.booleans())
+@given(
+    scripts,
+    seeds,
+    st.sampled_from([0.0, 0.7, 1.0]),
+    st.sampled_from(sorted(SCHEDULES)),
+    st.booleans(),
+    st.sampled_from([b"", b" "]),
+)
 def test_every_schedule_equals_rereading_everything(
-    script: tuple[Source, ...], seed: int, temperature: float, schedule: str, everywhere: bool
+    script: tuple[Source, ...], seed: int, temperature: float, schedule: str, everywhere: bool, lead: bytes
 ) -> None:
-    world = World()
+    world = World(lead=lead)
     steps = run(
         world,
         ScriptedRouter(script),
@@ -178,11 +194,11 @@ def test_with_two_tokenizers_every_schedule_equals_rereading_everything(
     assert told(steps) == oracle(world, script, 40, seed, 1.0, everywhere=False)
 
 
-@given(scripts, seeds, st.sampled_from([b"", b" "]))
-def test_with_two_tokenizers_both_models_have_read_exactly_the_text(
-    script: tuple[Source, ...], seed: int, lead: bytes
+@given(scripts, seeds, st.sampled_from([b"", b" "]), st.booleans())
+def test_both_models_have_read_exactly_the_text(
+    script: tuple[Source, ...], seed: int, lead: bytes, shared: bool
 ) -> None:
-    world = World(shared=False, lead=lead)
+    world = World(shared=shared, lead=lead)
     lanes = world.lanes()
     steps = run(world, ScriptedRouter(script), seed=seed, lanes=lanes, length=40)
     text = b"".join(step.data for step in steps)
@@ -250,7 +266,7 @@ def test_plain_runs_both_models_for_every_token_and_lazy_reads_what_was_missed_i
     run(idle, script, schedule="lazy", everywhere=True, length=12)
     assert {source: model.forwards for source, model in eager.models.items()} == {BASE: 12, ALIGNED: 12}
     # the base model picks 11 tokens; the aligned one reads its context, then 11 tokens at once
-    assert {source: model.forwards for source, model in idle.models.items()} == {BASE: 12, ALIGNED: 2}
+    assert {source: model.forwards for source, model in idle.models.items()} == {BASE: 11, ALIGNED: 2}
 
 
 def test_samples_read_the_prompt_once_and_do_not_disturb_each_other() -> None:
@@ -267,11 +283,58 @@ def test_samples_read_the_prompt_once_and_do_not_disturb_each_other() -> None:
     assert sum(model.tokens_read for model in world.models.values()) <= opened
 
 
+@pytest.mark.parametrize(
+    ("word", "writer", "text", "heard"),
+    [
+        ("t", BASE, "t", "t"),
+        (" the", BASE, "the", "the"),
+        ("use", ALIGNED, "use", " use"),
+        ("house", ALIGNED, "house", " house"),
+        (" cat", ALIGNED, " cat", "  cat"),
+        (" ", BASE, "", ""),
+    ],
+)
+def test_with_one_vocabulary_the_first_word_is_heard_as_the_context_wants_it(
+    word: str, writer: Source, text: str, heard: str
+) -> None:
+    vocabulary = fake_vocabulary((" the", "the", "use", " use", "house", " cat"))
+    world = World(lead=b" ")
+    world.vocabularies = dict.fromkeys(Source, vocabulary)
+    first = vocabulary.pieces.index(word.encode())
+    world.models = {
+        source: FakeModel(1, vocabulary.size, favour=[first], lift=100.0 if source is writer else 0.0)
+        for source in Source
+    }
+    transcript = SharedTokens(world.encode(writer.other), world.lead_of(writer.other), vocabulary.pieces)
+    lanes = {
+        source: Lane(
+            Prefix(model, CONTEXTS[source], 1, source),
+            transcript if source is not writer else SharedTokens(),
+        )
+        for source, model in world.models.items()
+    }
+    (step,) = run(world, ScriptedRouter((writer,)), length=1, lanes=lanes)
+    assert step.data == text.encode()
+    assert vocabulary.bytes_of(transcript.tokens()) == heard.encode()
+    if heard.encode() in vocabulary.pieces:
+        assert transcript.tokens() == [vocabulary.pieces.index(heard.encode())]
+
+
 def test_a_context_without_room_is_refused_before_any_work() -> None:
     world = World(limit=20)
     with pytest.raises(ContextError, match="3 prompt tokens and 18 new ones exceed its context of 20"):
         Prefix(world.models[ALIGNED], CONTEXTS[ALIGNED], 18, ALIGNED)
     assert world.models[ALIGNED].forwards == 0
+
+
+def test_a_lane_is_full_when_no_token_fits_in() -> None:
+    model = FakeModel(1, SHARED.size, context_limit=5)
+    lane = Lane(Prefix(model, (1, 2, 3), 2, BASE), SharedTokens())
+    found = []
+    for _ in range(3):
+        found.append(lane.full)
+        lane.transcript.heard(65, b"A", begins_word=False)
+    assert found == [False, False, True]
 
 
 @given(scripts, seeds)
@@ -324,6 +387,38 @@ def test_a_router_without_a_decision_is_named_with_its_position(answer: object) 
     )
     with pytest.raises(PluginError, match=r"router 'x' \(plugin y\) answered .* at position 3"):
         list(decode(world.lanes(), router, Picker(PlainSampler(), GumbelNoise(0)), rules))
+
+
+@dataclass
+class Watches:
+    """Notes what it is shown, and changes the writer at every decision."""
+
+    seen: list[DecisionPoint]
+    needs: frozenset[Source] = frozenset({ALIGNED})
+
+    def start(self, generation: Generation) -> Decider:
+        return self
+
+    def decide(self, point: DecisionPoint) -> Decision:
+        self.seen.append(point)
+        return Decision(ALIGNED if point.current is BASE else BASE)
+
+
+@pytest.mark.parametrize("lead", [b"", b" "])
+def test_a_router_sees_the_text_so_far_who_wrote_last_and_the_rows_it_needs(lead: bytes) -> None:
+    world = World(shared=False, lead=lead)
+    router = Watches([])
+    steps = run(world, router)
+    assert [point.position for point in router.seen] == [step.position for step in steps if step.decision]
+    assert len(router.seen) > 3
+    for point in router.seen:
+        before = steps[: point.position]
+        assert point.text == b"".join(step.data for step in before).decode("utf-8", errors="replace")
+        assert point.current is (before[-1].source if before else None)
+        text = own_tokens(world, ALIGNED, told(before))
+        assert set(point.rows) == {ALIGNED}
+        expected = world.models[ALIGNED].row([*CONTEXTS[ALIGNED], *text])
+        assert np.array_equal(point.rows[ALIGNED], expected)
 
 
 def test_routers_cannot_write_into_rows() -> None:
