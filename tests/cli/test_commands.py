@@ -78,7 +78,7 @@ def test_help_imports_nothing_heavy(process: Process) -> None:
         "import sys; from baco_core.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     )
     loaded = set(process(code=code).stderr.decode().split())
-    heavy = {"jinja2", "onnx", "onnxruntime", "optimum", "tokenizers", "torch", "transformers", "yaml"}
+    heavy = {"jinja2", "msgspec", "numpy", "onnx", "onnxruntime", "optimum", "tokenizers", "torch", "yaml"}
     assert loaded & heavy == set()
 
 
