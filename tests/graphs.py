@@ -14,7 +14,7 @@ two cache tensors that change places alter every later row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 Array = NDArray[Any]
 END = 2**62
+PARTS = ("key", "value")
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,6 @@ class Decoder:
     """2: (batch, heads, length, head_size); 1: (batch, length, heads, head_size)."""
     row_count: str | None = None
     """Name of the input that says how many of the last rows are wanted."""
-    parts: tuple[str, ...] = field(default=("key", "value"))
-    extra_inputs: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -64,7 +63,7 @@ class Decoder:
             "head": (self.width, self.vocab_size),
         }
         for layer in range(self.layers):
-            shapes |= {f"{part}_weight.{layer}": (self.width,) for part in self.parts}
+            shapes |= {f"{part}_weight.{layer}": (self.width,) for part in PARTS}
         return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
     def rows(self, token_ids: list[int]) -> NDArray[np.float32]:
@@ -72,7 +71,7 @@ class Decoder:
         weights = {name: value.astype(np.float64) for name, value in self.weights().items()}
         x = weights["embed"][token_ids] * weights["position"][: len(token_ids)]
         for layer in range(self.layers):
-            key, value = (self._held(x * weights[f"{part}_weight.{layer}"]) for part in ("key", "value"))
+            key, value = (self._held(x * weights[f"{part}_weight.{layer}"]) for part in PARTS)
             x = np.tanh(np.cumsum(2 * key + value, axis=0))
         rows: NDArray[np.float32] = (x @ weights["head"]).astype(np.float32)
         return rows
@@ -128,7 +127,7 @@ class Decoder:
     def _layer(self, layer: int) -> list[NodeProto]:
         node = helper.make_node
         nodes = []
-        for part in self.parts:
+        for part in PARTS:
             name = f"{part}.{layer}"
             nodes += [
                 node("Mul", [f"x.{layer}", f"{part}_weight.{layer}"], [f"flat.{name}"]),
@@ -194,12 +193,14 @@ class Decoder:
         return [numpy_helper.from_array(value, name) for name, value in values.items()]
 
     def _inputs(self) -> list[ValueInfoProto]:
-        whole = {"input_ids": ["batch", "count"], "attention_mask": ["batch", "total"]}
+        whole: dict[str, list[str | int]] = {
+            "input_ids": ["batch", "count"],
+            "attention_mask": ["batch", "total"],
+        }
         if self.position_ids:
             whole["position_ids"] = ["batch", "count"]
         if self.row_count is not None:
-            whole[self.row_count] = [1]  # type: ignore[list-item]
-        whole |= {name: ["batch"] for name in self.extra_inputs}
+            whole[self.row_count] = [1]
         inputs = [
             helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name, shape in whole.items()
         ]
@@ -213,5 +214,5 @@ class Decoder:
     def _cache_values(self, prefix: str, length: str) -> list[ValueInfoProto]:
         shape: list[int | str] = ["batch", self.heads, self.head_size]
         shape.insert(self.length_axis, length)
-        names = [f"{prefix}.{layer}.{part}" for layer in range(self.layers) for part in self.parts]
+        names = [f"{prefix}.{layer}.{part}" for layer in range(self.layers) for part in PARTS]
         return [helper.make_tensor_value_info(name, self.cache_dtype, shape) for name in names if self.cache]
