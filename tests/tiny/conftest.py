@@ -16,4 +16,4 @@ def plugins() -> Plugins:
 
 @pytest.fixture(scope="session")
 def tiny(plugins: Plugins) -> Pipeline:
-    return Pipeline.from_config(load_config(None, ["decode.max_new_tokens=40"]), plugins)
+    return Pipeline.from_config(load_config(None, ["decode.max_new_tokens=32"]), plugins)
