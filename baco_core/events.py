@@ -41,7 +41,9 @@ class TokenEvent:
 class Usage:
     """Token and forward-pass counts of one sample; a chunk is one forward pass.
 
-    Passes spent on the prompt are counted with the sample that ran them (the first).
+    Passes spent on the prompt are counted with the sample that ran them (the first). What a router
+    asks a model aside (`judge` with `member`) is not counted. Passes are read off the model's own
+    counter: with several threads on one model they include what the others ran meanwhile.
     """
 
     prompt_tokens: int

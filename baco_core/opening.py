@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from os.path import isdir, isfile  # unlike those of Path, never raise for a strange name
 from pathlib import Path
 
 from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, read_bundle
@@ -24,9 +25,12 @@ class MemberReference:
     member: str
 
 
-def open_pair(config: PairConfig, backend: Backend, bundles: Registry[Path]) -> Pair:
-    """Open both members; raises BundleError, ModelError or ConfigError naming the culprit."""
-    references = _references(config, bundles)
+def open_pair(config: PairConfig, backend: Backend, bundles: Registry[Path], where: str = "pair") -> Pair:
+    """Open both members; raises BundleError, ModelError or ConfigError naming the culprit.
+
+    `where` is what messages call the config's section, such as `my.yaml: pair`.
+    """
+    references = _references(config, bundles, where)
     if config.verify:
         for folder in {
             reference.bundle.folder: reference.bundle for reference in references.values()
@@ -37,36 +41,39 @@ def open_pair(config: PairConfig, backend: Backend, bundles: Registry[Path]) -> 
     return Pair(_with_common_ends(members) if exchange == "tokens" else members, exchange)
 
 
-def locate(reference: str, bundles: Registry[Path]) -> Path:
-    """Return the folder of a bundle: an embedded name, a name in the cache, or a folder."""
+def locate(reference: str, bundles: Registry[Path], where: str = "pair") -> Path:
+    """Return the folder of a bundle: an embedded name, a name in the cache, or a folder.
+
+    Raises LookUpError naming `where` and the known names, BundleError for a folder that is no bundle.
+    """
     if reference in bundles:
         return bundles.get(reference)
     cached = bundles_folder() / reference
-    folder = next((path for path in (Path(reference), cached) if (path / MANIFEST_NAME).is_file()), None)
+    folder = next((path for path in (Path(reference), cached) if isfile(path / MANIFEST_NAME)), None)
     if folder is not None:
         return folder
-    if Path(reference).is_dir():
-        raise BundleError(f"{reference}: no {MANIFEST_NAME} in this folder; is it a bundle?")
+    if reference and isdir(reference):
+        raise BundleError(f"{where}: {reference}: no {MANIFEST_NAME} in this folder; is it a bundle?")
     known = [*bundles.names(), *(path.parent.name for path in bundles_folder().glob(f"*/{MANIFEST_NAME}"))]
-    raise LookUpError.unknown("bundle", reference, known, where="pair") from None
+    raise LookUpError.unknown("bundle", reference, known, where=where) from None
 
 
-def _references(config: PairConfig, bundles: Registry[Path]) -> dict[Source, MemberReference]:
+def _references(config: PairConfig, bundles: Registry[Path], where: str) -> dict[Source, MemberReference]:
     if config.bundle is not None:
-        bundle = read_bundle(locate(config.bundle, bundles))
+        bundle = read_bundle(locate(config.bundle, bundles, f"{where}.bundle"))
         return {source: MemberReference(bundle, source.value) for source in Source}
     if config.base is None or config.aligned is None:
         raise ConfigError("pair: give either 'bundle', or both 'base' and 'aligned'.")
     named = {Source.BASE: config.base, Source.ALIGNED: config.aligned}
-    return {source: _reference(text, source, bundles) for source, text in named.items()}
+    return {source: _reference(text, source, bundles, f"{where}.{source}") for source, text in named.items()}
 
 
-def _reference(text: str, source: Source, bundles: Registry[Path]) -> MemberReference:
+def _reference(text: str, source: Source, bundles: Registry[Path], where: str) -> MemberReference:
     """Read `BUNDLE[:MEMBER]`; without a member, a single model's bundle gives that model."""
     name, colon, member = text.rpartition(":")
     if not colon or member not in {SINGLE, *Source}:
         name, member = text, ""
-    bundle = read_bundle(locate(name, bundles))
+    bundle = read_bundle(locate(name, bundles, where))
     fallback = SINGLE if SINGLE in bundle.manifest.members else source.value
     return MemberReference(bundle, member or fallback)
 

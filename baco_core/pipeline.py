@@ -20,6 +20,7 @@ from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messag
 from baco_core.router import Generation, Router
 from baco_core.sampler import Sampler
 from baco_core.source import Source
+from baco_core.where import Where
 from baco_core.writer import Writer
 
 Prompt = str | Sequence[Message]
@@ -61,7 +62,7 @@ class Pipeline:
         router = plugins.routers.build(config.router, "router")
         sampler = plugins.samplers.build(config.sampler, "sampler")
         backend = plugins.backends.build(config.backend, "backend")
-        pair = open_pair(config.pair, backend, plugins.bundles)
+        pair = open_pair(config.pair, backend, plugins.bundles, str(Where(config.origin, "pair")))
         _check_switching(config.decode, pair)
         label = plugins.routers.entry(config.router.use).describe()
         return cls(pair, router, sampler, config.decode, config.prompts, plugins, label)

@@ -55,7 +55,8 @@ def _unexpected(error: Exception) -> int:
 
 
 def _speak_utf8() -> None:
-    """Write texts as they are, whatever the system's locale says."""
+    """Write texts as they are, whatever the system's locale says; a closed stdout takes them unseen."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (open as long as the process)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -36,6 +36,8 @@ def _argument(text: str) -> str:
 
 
 def _stdin() -> str:
+    if sys.stdin is None:  # closed by whoever started us
+        raise PromptError("there is no prompt and standard input is closed; give a PROMPT.")
     if sys.stdin.isatty():
         print("baco: reading the prompt from standard input; end it with Ctrl-D.", file=sys.stderr)
     data = sys.stdin.buffer.read(MAX_BYTES + 1)

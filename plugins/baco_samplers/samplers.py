@@ -91,7 +91,8 @@ class Multinomial:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if math.isnan(value) or not low <= value <= high or value == math.inf:
-                raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value}")
+                allowed = f"finite and {low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+                raise ValueError(f"{name} must be a number, {allowed}, not {value}")
         for token_id, bias in self.logit_bias.items():
             if token_id < 0 or math.isnan(bias) or bias == math.inf:
                 raise ValueError(f"logit_bias must map token ids to numbers or -.inf, not {token_id}: {bias}")

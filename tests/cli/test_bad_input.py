@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,8 +240,32 @@ def test_a_conversation_that_makes_no_sense(
 
 
 def test_an_unknown_bundle(refused: Refused, made: Callable[[str], Path]) -> None:
-    line = refused("generate", "A cat", "-c", str(made("")), "--set", "pair.bundle=mede")
-    assert "unknown bundle 'mede'. Did you mean 'made'? Available: made" in line
+    path = made("")
+    line = refused("generate", "A cat", "-c", str(path), "--set", "pair.bundle=mede")
+    assert line.startswith(
+        f"{path}: pair.bundle: unknown bundle 'mede'. Did you mean 'made'? Available: made"
+    )
+
+
+@pytest.mark.parametrize("name", ["''", "x" * 5000, "/" + "x" * 5000, '"a\\0b"'])
+def test_a_bundle_with_a_strange_name(refused: Refused, made: Callable[[str], Path], name: str) -> None:
+    line = refused("generate", "A cat", "-c", str(made("")), "--set", f"pair.bundle={name}")
+    assert "pair.bundle: unknown bundle " in line
+
+
+def test_a_closed_standard_input(process: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+    done = process(shell=f"{sys.executable} -m baco_core.cli generate <&-")  # noqa: S604  (our own line)
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        "baco: error: there is no prompt and standard input is closed; give a PROMPT.\n"
+    )
+
+
+def test_a_closed_standard_output_is_no_failure(
+    process: Callable[..., subprocess.CompletedProcess[bytes]],
+) -> None:
+    done = process(shell=f"{sys.executable} -m baco_core.cli config show >&-")  # noqa: S604  (our own line)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_bundle_that_has_not_been_exported_yet(refused: Refused, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_row_that_is_no_distribution_is_refused(bad: list[float]) -> None:
     [
         ({"temperature": -1}, r"temperature: expected float >= 0\.0"),
         ({"temperature": math.nan}, "temperature: not a number"),
-        ({"temperature": math.inf}, "temperature must be a number from 0 to inf, not inf"),
+        ({"temperature": math.inf}, "temperature must be a number, finite and 0 or more, not inf"),
         ({"top_k": -1}, "top_k: expected int >= 0"),
         ({"top_k": 1.5}, "top_k: expected int"),
         ({"top_p": 1.1}, r"top_p: expected float <= 1\.0"),
