@@ -57,6 +57,19 @@ def test_banned_tokens_are_never_picked_and_the_row_stays_as_it_was() -> None:
     before = row.copy()
     assert Picker(PlainSampler(0.0), GumbelNoise(0)).pick(row, (), 0, banned=[1]) == 2
     assert np.array_equal(row, before)
+    assert Picker(PlainSampler(0.0), GumbelNoise(0)).pick(row, (), 0, banned=[1, 2]) == 0
+
+
+def test_a_sampler_that_answers_with_another_shape_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Cuts:
+        temperature: float = 1.0
+
+        def filter(self, logits: Logits, history: Sequence[int]) -> Logits:
+            return logits[:2]
+
+    with pytest.raises(PluginError, match="at position 5"):
+        Picker(Cuts(), GumbelNoise(0)).pick(np.zeros(4, np.float32), (), 5)
 
 
 def test_a_sampler_that_leaves_nothing_is_named_with_the_position() -> None:
