@@ -88,7 +88,7 @@ class GuardedStatefulDecider:
 
 @dataclass(frozen=True)
 class GuardedSampler:
-    """A sampler whose failures name it and the position."""
+    """A sampler whose failures name it and the length of the history it was given."""
 
     sampler: Sampler
     label: str
@@ -100,7 +100,8 @@ class GuardedSampler:
 
     def filter(self, logits: Logits, history: Sequence[int]) -> Logits:
         """Return the sampler's filtered row."""
-        return _call(self.label, f"at position {len(history)}", self.sampler.filter, logits, history)
+        when = f"after {len(history)} tokens"  # of the model's own: under text exchange no position
+        return _call(self.label, when, self.sampler.filter, logits, history)
 
     def __getattr__(self, name: str) -> Any:
         """Give optional attributes as the sampler has them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_a_broken_plugin_is_named(
     assert "acme-bad" in line
 
 
-def test_a_sampler_that_raises_is_named_with_the_position(
+def test_a_sampler_that_raises_is_named_with_how_far_it_came(
     refused: Refused, made: Callable[[str], Path], install: Install
 ) -> None:
     code = """
@@ -141,9 +142,9 @@ def register_samplers(register):
     path = made("sampler: {use: odd}\n")
     line = refused("generate", "A cat", "-c", str(path), "--plugin", "acme-bad", "--format", "json")
     assert line.startswith(
-        "Sampler 'odd' of plugin 'acme-bad' (distribution acme-bad 1.2.3, acme_bad) raised at pos"
+        "Sampler 'odd' of plugin 'acme-bad' (distribution acme-bad 1.2.3, acme_bad) raised after "
     )
-    assert "position 3: ZeroDivisionError" in line
+    assert re.search(r"after \d+ tokens: ZeroDivisionError", line)
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ class Odd:
 def test_a_sampler_that_raises_is_named_with_the_position() -> None:
     made: Sampler = plugins_with(odd=Odd).samplers.build(part("odd"), "sampler")
     with pytest.raises(
-        PluginError, match=r"^Sampler 'odd' of plugin 'mine' raised at position 2: IndexError: gone"
+        PluginError, match=r"^Sampler 'odd' of plugin 'mine' raised after 2 tokens: IndexError: gone"
     ):
         made.filter(np.zeros(4, np.float32), [1, 2])
 
