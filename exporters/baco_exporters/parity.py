@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SENTENCE = "The lighthouse keeper climbed 213 steps, lit the lamp and said: “Good night, ships!”"
-TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 2e-1}
-"""Largest allowed difference, in units of the logits' root mean square or 1, whichever is larger."""
+TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 5e-1}
+"""Largest allowed difference, in units of the logits' root mean square or 1, whichever is larger.
+
+In int8 the weights themselves differ; such a graph has passed in fp32 before they were rounded.
+"""
 
 _FIXED = 24
 _SENTENCE_LIMIT = 32
