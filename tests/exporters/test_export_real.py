@@ -127,9 +127,9 @@ def test_licences_and_end_tokens_of_both_are_on_record(gemma_and_smollm2: Bundle
 
 @pytest.mark.parametrize(
     ("member", "prompt", "expected"),
-    [("base", "The capital of France is", " Paris"), ("aligned", "The capital of France is", " Paris")],
+    [("base", "Roses are red, violets are", " blue"), ("aligned", "The capital of France is", " Paris")],
 )
-def test_the_exported_models_know_a_capital(
+def test_the_exported_models_know_what_comes_next(
     gemma_and_smollm2: Bundle, member: str, prompt: str, expected: str
 ) -> None:
     from tokenizers import Tokenizer
