@@ -28,13 +28,15 @@ class Prefix:
         self.token_ids = tuple(token_ids)
         self._read: tuple[TokenSequence, Logits] | None = None
 
-    def fork(self) -> tuple[TokenSequence, Logits]:
-        """Return a sequence of its own that has read the context, and the row after it."""
+    def fork(self) -> tuple[TokenSequence, Logits, int]:
+        """Return a sequence of its own that has read the context, the row after it, and passes run now."""
+        passes = 0
         if self._read is None:
             sequence = self.model.open()
             self._read = sequence, self.checked(sequence.extend(self.token_ids)[-1])
+            passes = sequence.forwards
         sequence, row = self._read
-        return sequence.fork(1)[0], row
+        return sequence.fork(1)[0], row, passes
 
     def checked(self, row: Logits) -> Logits:
         """Return a row made read-only; ModelError, naming the source, when it is no distribution."""
@@ -53,12 +55,16 @@ class Lane:
 
     def __init__(self, prefix: Prefix, transcript: Transcript) -> None:
         self.transcript = transcript
-        self.forwards = 0
-        """Forward passes this lane caused so far."""
         self._prefix = prefix
+        self._context_forwards = 0
         self._sequence: TokenSequence | None = None
         self._row: Logits | None = None
         self._read: list[int] = []  # generated tokens the sequence holds
+
+    @property
+    def forwards(self) -> int:
+        """Forward passes this lane caused so far; those on the context count for the lane that read it."""
+        return self._context_forwards + (self._sequence.forwards if self._sequence else 0)
 
     @property
     def full(self) -> bool:
@@ -68,16 +74,14 @@ class Lane:
 
     def row(self) -> Logits:
         """Return the row after the whole text, shape (vocab_size,), float32, read-only."""
-        before = self._prefix.model.forwards
         self._open()
         self._catch_up(self.transcript.tokens())
-        self.forwards += self._prefix.model.forwards - before
         assert self._row is not None  # noqa: S101  (for the type checker: _open sets it)
         return self._row
 
     def _open(self) -> None:
         if self._sequence is None:
-            self._sequence, self._row = self._prefix.fork()
+            self._sequence, self._row, self._context_forwards = self._prefix.fork()
 
     def _catch_up(self, tokens: list[int]) -> None:
         """Read what is new in `tokens`; what was read under another tokenisation is taken back first."""

@@ -30,6 +30,10 @@ class TokenSequence(Protocol):
     def length(self) -> int:
         """How many tokens have been read."""
 
+    @property
+    def forwards(self) -> int:
+        """Forward passes this sequence has run, a chunk counting as one; a fork begins at 0."""
+
     def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
         """Read `token_ids` and return the last `rows` rows, shape (rows, vocab_size), float32.
 

@@ -101,6 +101,7 @@ class FakeSequence:
 
     model: FakeModel
     history: list[int] = field(default_factory=list)
+    forwards: int = 0
 
     @property
     def length(self) -> int:
@@ -111,6 +112,7 @@ class FakeSequence:
         """Read tokens and return the last `rows` rows."""
         self._check(token_ids, rows)
         self.history += token_ids
+        self.forwards += 1
         self.model.forwards += 1
         self.model.tokens_read += len(token_ids)
         first = self.length - rows

@@ -205,10 +205,16 @@ class _Checks:
         sequence.extend(self.tokens)
         passes = self.model.forwards - before
         assert 1 <= passes <= len(self.tokens), f"{len(self.tokens)} tokens counted {passes} forward passes"
+        assert sequence.forwards == passes, f"the sequence counted {sequence.forwards} of {passes} passes"
         before = self.model.forwards
-        sequence.fork(3)
+        forks = sequence.fork(3)
         sequence.rewind(1)
         assert self.model.forwards == before, "fork() or rewind() counted a forward pass"
+        forks[0].rewind(1)
+        forks[0].extend(self.tokens[:2])
+        counts = [fork.forwards for fork in forks]
+        assert counts == [self.model.forwards - before, 0, 0], f"forks counted {counts} passes of their own"
+        assert sequence.forwards == passes, "a sequence counted the passes of its fork"
 
     def refused(
         self, sequence: TokenSequence, what: str, error: type[Exception], call: Callable[[], object]

@@ -20,6 +20,7 @@ class Reading(NamedTuple):
     rows: Rows
     tokens: list[int]
     cache: Cache
+    passes: int
 
 
 class OnnxSequence:
@@ -33,11 +34,17 @@ class OnnxSequence:
         self.model = model
         self._tokens = tokens
         self._cache = cache
+        self._forwards = 0
 
     @property
     def length(self) -> int:
         """How many tokens have been read."""
         return len(self._tokens)
+
+    @property
+    def forwards(self) -> int:
+        """Passes this sequence has run."""
+        return self._forwards
 
     def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
         """Read `token_ids` and return the last `rows` rows (see baco_core.model.TokenSequence)."""
@@ -61,15 +68,17 @@ class OnnxSequence:
         tokens = self._tokens + new
         cache = self.model.session.cut(self._cache, len(self._tokens))
         blocks = [np.empty((0, self.model.vocab_size), np.float32)]
-        at = cache.length
+        at, passes = cache.length, 0
         while at < len(tokens):
             start, at = at, min(at + self.model.room(at), len(tokens))
             wanted = max(0, min(at - start, at - (len(tokens) - rows)))
-            block, cache = self.model.forward(tokens, start, at, cache, wanted)
-            blocks.append(block)
-        return Reading(np.concatenate(blocks), tokens, cache)
+            block, longer = self.model.forward(tokens, start, at, cache, wanted)
+            passes += wanted > 0 or longer is not cache  # a lone token nobody wants a row of waits
+            blocks, cache = [*blocks, block], longer
+        return Reading(np.concatenate(blocks), tokens, cache, passes)
 
     def commit(self, reading: Reading) -> Rows:
         """Make the sequence what `reading` says, and return its rows."""
-        rows, self._tokens, self._cache = reading
+        rows, self._tokens, self._cache, passes = reading
+        self._forwards += passes
         return rows

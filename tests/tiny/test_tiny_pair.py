@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -203,3 +204,11 @@ def test_observers_see_every_token_and_every_sample(tiny: Pipeline) -> None:
     samples = watched.generate(PROMPTS[0])
     assert observer.samples == samples
     assert observer.events == [event for sample in samples for event in sample.tokens]
+
+
+def test_texts_written_by_several_threads_are_the_same_and_count_their_own_passes(tiny: Pipeline) -> None:
+    alone = tiny.generate(PROMPTS[0])[0]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: tiny.generate(PROMPTS[0])[0], range(4)))
+    assert [told(sample) for sample in together] == [told(alone)] * 4
+    assert [sample.usage for sample in together] == [alone.usage] * 4
