@@ -66,7 +66,9 @@ class MemberExport:
 
     def _export(self, model: TorchModel) -> None:
         bytes_each = 4 if self.precision == "fp32" else 2
-        need_space(self.folder.parent, _COPIES * bytes_each * model.num_parameters(), f"exporting {self.name}")
+        need_space(
+            self.folder.parent, _COPIES * bytes_each * model.num_parameters(), f"exporting {self.name}"
+        )
         model.config.save_pretrained(self._home)
         with self._phase(f"export through Optimum ({self.precision})"):
             run_optimum(model, self._work)
