@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +34,10 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a document: our commands first, a cache of its own, fetched files shared."""
+    """Return the environment of a document: our commands first, a cache of its own, fetched files shared.
+
+    What a document installs with pip goes into its own folder, over what is installed here.
+    """
     from baco_core.paths import cache_folder
 
     cache = folder / "cache"
@@ -42,7 +46,11 @@ def environment(folder: Path) -> dict[str, str]:
         cache.mkdir()
         (cache / "packages").symlink_to(packages, target_is_directory=True)
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": search, "BACO_CONFIGS": str(ROOT / "configs"), "BACO_CACHE": str(cache)}
+    prefix = folder / "installed"
+    site = sysconfig.get_path("purelib", vars={"base": str(prefix), "platbase": str(prefix)})
+    own = {"BACO_CONFIGS": str(ROOT / "configs"), "BACO_CACHE": str(cache)}
+    installs = {"PIP_PREFIX": str(prefix), "PYTHONPATH": site}
+    return {**os.environ, "PATH": search, **own, **installs}
 
 
 def run_bash(example: Example) -> None:
