@@ -83,7 +83,8 @@ def write_bundle(folder: Path, *, context_limit: int | None = 4096, template: st
         )
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     records = {
-        path.relative_to(folder).as_posix(): FileRecord(path.stat().st_size, sha256_of(path)) for path in paths
+        path.relative_to(folder).as_posix(): FileRecord(path.stat().st_size, sha256_of(path))
+        for path in paths
     }
     (folder / "baco.json").write_bytes(msgspec.json.encode(Manifest(1, members, records)))
     return folder
