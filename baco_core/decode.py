@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from baco_core.errors import PluginError
 from baco_core.lane import Lane
-from baco_core.model import Logits
 from baco_core.pick import Picker
 from baco_core.router import Decider, Decision, DecisionPoint
+from baco_core.rows import Logits
 from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from baco_core.errors import BacoError, PluginError
-from baco_core.model import Logits
 from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router, StatefulDecider
+from baco_core.rows import Logits
 from baco_core.sampler import Sampler
 from baco_core.source import Source
 

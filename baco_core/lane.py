@@ -9,7 +9,8 @@ import numpy as np
 
 from baco_core.errors import ContextError, ModelError
 from baco_core.exchange import Transcript
-from baco_core.model import Logits, Model, TokenSequence
+from baco_core.model import Model, TokenSequence
+from baco_core.rows import Logits
 
 
 class Prefix:

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from baco_core.bundle import ModelFiles
-
-Logits = NDArray[np.float32]
-"""One row of next-token logits, shape (vocab_size,), float32."""
-
-Rows = NDArray[np.float32]
-"""Several rows, shape (k, vocab_size), float32; row j follows the j-th of the last k tokens read."""
+from baco_core.rows import Rows
 
 
 @runtime_checkable

@@ -8,8 +8,9 @@ from typing import Literal
 
 from baco_core.exchange import Retokenised, SharedTokens, Transcript
 from baco_core.lane import Lane, Prefix
-from baco_core.model import Model, Rows, TokenSequence
+from baco_core.model import Model, TokenSequence
 from baco_core.pick import log_softmax_at
+from baco_core.rows import Rows
 from baco_core.source import Source
 from baco_core.tokenizer import Tokenizer
 from baco_core.vocabulary import Vocabulary

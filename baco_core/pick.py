@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baco_core.errors import PluginError
-from baco_core.model import Logits
 from baco_core.noise import GumbelNoise
+from baco_core.rows import Logits
 from baco_core.sampler import Sampler
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from baco_core.model import Logits
 from baco_core.noise import UniformStream
+from baco_core.rows import Logits
 from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from baco_core.model import Logits
+from baco_core.rows import Logits
 
 
 @runtime_checkable

@@ -8,8 +8,8 @@ import numpy as np
 
 from baco_core.decode import Lanes, Step
 from baco_core.events import FinishReason, Sample, TokenEvent, Top, Usage
-from baco_core.model import Logits
 from baco_core.pick import log_softmax_at
+from baco_core.rows import Logits
 from baco_core.source import Source
 from baco_core.stream import TextStream
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from baco_core.errors import ContextError, ModelError
-from baco_core.model import Logits, Rows, TokenSequence
+from baco_core.model import TokenSequence
 from baco_core.router import Decider, Decision, DecisionPoint, Generation
+from baco_core.rows import Logits, Rows
 from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 

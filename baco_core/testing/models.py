@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from baco_core.errors import ContextError, ModelError
-from baco_core.model import Model, Rows, TokenSequence
+from baco_core.model import Model, TokenSequence
+from baco_core.rows import Rows
 
 LENGTH = 12
 """Tokens the checks read; a model with a shorter context is read as far as it goes."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from baco_core.model import Logits
 from baco_core.noise import UniformStream
 from baco_core.router import Decision, DecisionPoint, Generation, Router, StatefulDecider
+from baco_core.rows import Logits
 from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from baco_core.model import Logits
+from baco_core.rows import Logits
 from baco_core.sampler import Sampler
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from baco_core.bundle import ModelFiles
 from baco_core.errors import ContextError, ModelError
-from baco_core.model import Rows, TokenSequence
+from baco_core.model import TokenSequence
+from baco_core.rows import Rows
 from baco_onnxruntime.sequence import OnnxSequence
 from baco_onnxruntime.session import Cache, Session
 

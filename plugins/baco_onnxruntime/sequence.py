@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from baco_core.model import Rows, TokenSequence
+from baco_core.model import TokenSequence
+from baco_core.rows import Rows
 from baco_onnxruntime.session import Cache
 
 if TYPE_CHECKING:

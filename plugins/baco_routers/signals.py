@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baco_core.errors import ModelError
-from baco_core.model import Logits
+from baco_core.rows import Logits
 
 _BLOCK = 1 << 14
 _NO_MASS = -1e4

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from baco_core.model import Logits
+from baco_core.rows import Logits
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]

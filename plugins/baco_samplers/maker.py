@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from baco_core.model import Logits
+from baco_core.rows import Logits
 from baco_samplers.filters import Mask
 
 Filter = Callable[[Logits], Mask]

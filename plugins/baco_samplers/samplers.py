@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baco_core.errors import ConfigError, ModelError
-from baco_core.model import Logits
+from baco_core.rows import Logits
 from baco_samplers.filters import keep_min_p, keep_top_k, keep_top_p, keep_typical
 from baco_samplers.maker import Filter, make_filter
 from baco_samplers.penalties import penalise_presence_and_frequency, penalise_repetition

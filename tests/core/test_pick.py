@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baco_core.errors import PluginError
-from baco_core.model import Logits
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker, log_softmax_at
+from baco_core.rows import Logits
 from baco_core.testing.fakes import PlainSampler
 
 

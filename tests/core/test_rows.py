@@ -10,9 +10,10 @@ import pytest
 from baco_core.errors import ModelError
 from baco_core.exchange import SharedTokens
 from baco_core.lane import Lane, Prefix
-from baco_core.model import Rows, TokenSequence
+from baco_core.model import TokenSequence
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
+from baco_core.rows import Rows
 from baco_core.testing.fakes import FakeModel, FakeSequence, PlainSampler
 
 

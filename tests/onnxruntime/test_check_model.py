@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from baco_core.errors import ContextError, ModelError
-from baco_core.model import Rows, TokenSequence
+from baco_core.model import TokenSequence
+from baco_core.rows import Rows
 from baco_core.testing.fakes import FakeModel, FakeSequence
 from baco_core.testing.models import check_model
 

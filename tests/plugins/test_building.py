@@ -12,10 +12,10 @@ import pytest
 from baco_core.config import Part
 from baco_core.errors import BacoError, ConfigError, LookUpError, PluginError
 from baco_core.hookspecs import hookimpl
-from baco_core.model import Logits
 from baco_core.noise import UniformStream
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router, StatefulDecider
+from baco_core.rows import Logits
 from baco_core.sampler import Sampler
 from baco_core.source import Source
 from baco_core.testing.fakes import fake_vocabulary

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from baco_core.model import Logits
 from baco_core.noise import UniformStream
 from baco_core.router import Decider, Decision, DecisionPoint, Generation
+from baco_core.rows import Logits
 from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from baco_core.model import Logits
 from baco_core.router import Router
+from baco_core.rows import Logits
 from baco_core.source import Source
 from baco_routers.constant import Aligned, Base
 from baco_routers.logit import H, Nudging, P

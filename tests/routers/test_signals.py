@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from baco_core.errors import ModelError
-from baco_core.model import Logits
+from baco_core.rows import Logits
 from baco_routers.signals import entropy, top_probability
 from tests.routers.made import row_of
 

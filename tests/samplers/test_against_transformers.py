@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baco_core.model import Logits
+from baco_core.rows import Logits
 from baco_samplers.samplers import Multinomial
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baco_core.model import Logits
+from baco_core.rows import Logits
 from baco_core.testing.samplers import check_sampler
 
 CALLS: list[int] = []

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from baco_core.model import Logits
+from baco_core.rows import Logits
 from baco_samplers.filters import Mask, keep_min_p, keep_top_k, keep_top_p, keep_typical
 
 FILTERS: dict[str, tuple[Callable[[Logits, float], Mask], float]] = {

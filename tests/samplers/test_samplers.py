@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from baco_core.errors import ConfigError, ModelError
-from baco_core.model import Logits
 from baco_core.noise import GumbelNoise
 from baco_core.options import build, options_of
 from baco_core.pick import Picker
+from baco_core.rows import Logits
 from baco_core.sampler import Sampler
 from baco_core.testing.samplers import check_sampler
 from baco_samplers import plugin
