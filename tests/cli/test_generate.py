@@ -191,10 +191,6 @@ def test_an_observer_sees_what_is_written(
     assert log.read_text() == "0;1;2;"
 
 
-TINY = Path(__file__).parents[2] / "plugins" / "baco_tiny" / "bundle" / "baco.json"
-
-
-@pytest.mark.skipif(not TINY.exists(), reason="the embedded pair has not been built into this checkout")
 def test_without_a_config_the_embedded_pair_writes_text(baco: Run) -> None:
     pytest.importorskip("onnxruntime", reason="the embedded pair runs on ONNX Runtime")
     answer = baco(

@@ -14,6 +14,7 @@ from baco_core.paths import bundles_folder
 from baco_exporters import commands
 from baco_exporters.commands import EXPORT, PULL, read_order
 from baco_exporters.plugin import register_commands, register_exporters
+from tests.exporters.conftest import EXPORTS
 from tests.exporters.wheelhouse import make_wheel
 
 
@@ -153,6 +154,7 @@ def test_pull_without_a_source_says_what_to_do() -> None:
         run(PULL)
 
 
+@pytest.mark.skipif(not EXPORTS, reason="needs the extra 'export'")
 def test_a_source_that_is_nothing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(BacoError, match="source 'nothing': no such folder"):
         run(EXPORT, "--model", "nothing", "--out", str(tmp_path / "out"))
