@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def _spread(hint: Any) -> Any:
     members = [member for member in get_args(union) if member is not type(None)]
     if get_origin(union) not in (Union, types.UnionType) or len(members) != 1 or len(get_args(union)) != 2:
         return hint
-    limited = Annotated.__class_getitem__((members[0], *notes))
+    limited = operator.getitem(Annotated, (members[0], *notes))
     description = next((note.description for note in notes if isinstance(note, msgspec.Meta)), None)
     return Annotated[limited | None, msgspec.Meta(description=description)]
 
