@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from baco_core.errors import ExportError
 from baco_exporters.fetch import fetch
@@ -12,6 +11,7 @@ from baco_exporters.hub import UNWANTED, WANTED
 from baco_exporters.progress import Progress
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
+requests = pytest.importorskip("requests")  # the client of the hub library that the export extra pins
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
