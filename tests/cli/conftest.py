@@ -6,12 +6,11 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import made_plugins
 import pytest
 
 from baco_core.cli import main
@@ -66,16 +65,6 @@ def refused(baco: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         return answer.err.removeprefix("baco: error: ").rstrip("\n")
 
     return run
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
-    """Install plugin packages for one test: `install(name, code)`."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.syspath_prepend(site)
-    with made_plugins.forgotten(site):
-        yield lambda name, code, **more: made_plugins.install(site, name, code, **more)
 
 
 @pytest.fixture
