@@ -7,6 +7,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baco_core.errors import BundleError, LookUpError
+
 if TYPE_CHECKING:
     from baco_core.config import Config
     from baco_core.plugins import Plugins
@@ -49,3 +51,18 @@ def plugins_of(config: Config, options: Namespace) -> Plugins:
 
     where = f"{config.origin}: plugins" if config.origin else "plugins"
     return load_plugins([*config.plugins, *options.plugin], where=where)
+
+
+def require_bundle(config: Config, plugins: Plugins) -> None:
+    """Say how a bundle is made that the config knows how to make."""
+    if config.export is None or config.pair.bundle is None:
+        return
+    from baco_core.opening import locate
+
+    try:
+        locate(config.pair.bundle, plugins.bundles)
+    except LookUpError:
+        raise BundleError(
+            f"{config.origin}: there is no bundle {config.pair.bundle!r} yet; "
+            f"make it with: baco export -c {config.origin}"
+        ) from None

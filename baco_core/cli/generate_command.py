@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baco_core.cli.common import add_config, number, plugins_of, whole_number
+from baco_core.cli.common import add_config, number, plugins_of, require_bundle, whole_number
 from baco_core.command import Command
-from baco_core.errors import BundleError, ConfigError, LookUpError
+from baco_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from baco_core.config import Config
@@ -72,7 +72,7 @@ def _run(options: Namespace) -> int:
     plugins = plugins_of(config, options)
     for name, kind in (("gamma", "router"), ("temperature", "sampler")):
         _require_option(config, plugins, kind, name, given=getattr(options, name) is not None)
-    _require_bundle(config, plugins)
+    require_bundle(config, plugins)
     from baco_core.pipeline import Pipeline
 
     _write(Pipeline.from_config(config, plugins), config, prompt, options)
@@ -114,21 +114,6 @@ def _require_option(config: Config, plugins: Plugins, kind: str, name: str, *, g
     allowed = registry.options(part.use)
     if name not in allowed:
         raise ConfigError(f"--{name}: {kind} {part.use!r} has no {name}. Its options: {sorted(allowed)}.")
-
-
-def _require_bundle(config: Config, plugins: Plugins) -> None:
-    """Say how a bundle is made that the config knows how to make."""
-    if config.export is None or config.pair.bundle is None:
-        return
-    from baco_core.opening import locate
-
-    try:
-        locate(config.pair.bundle, plugins.bundles)
-    except LookUpError:
-        raise BundleError(
-            f"{config.origin}: there is no bundle {config.pair.bundle!r} yet; "
-            f"make it with: baco export -c {config.origin}"
-        ) from None
 
 
 def _write(pipeline: Pipeline, config: Config, prompt: Prompt, options: Namespace) -> None:

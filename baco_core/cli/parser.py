@@ -11,7 +11,7 @@ from baco_core import __version__
 from baco_core.command import Command
 from baco_core.errors import BacoError, ConfigError, LookUpError, PluginError
 
-CORE = ("config", "doctor", "generate", "plugins")
+CORE = ("bench", "config", "doctor", "generate", "plugins")
 """Commands of the core, one module each; plugins add more."""
 
 EPILOG = "Run 'baco COMMAND --help' for a command. Documentation of config files: 'baco config schema'."

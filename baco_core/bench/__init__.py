@@ -1,0 +1,1 @@
+"""Measuring: how fast a pair writes under each schedule, and what it holds in memory."""
