@@ -103,6 +103,12 @@ class ModelFiles:
     onnx: Path
     vocab_size: int
     context_limit: int | None
+    slots: tuple[tuple[int, Path], ...] = ()
+    """The same decoder for several sequences a pass: how many, and the graph."""
+    adapter: Path | None = None
+    """A low-rank adapter (.onnx_adapter) to run the graph with."""
+    together: int = 1
+    """The most sequences that will be read in one pass, as far as the caller knows."""
 
 
 @dataclass(frozen=True, slots=True)
