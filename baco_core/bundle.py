@@ -2,6 +2,8 @@
 
     baco.json                       this file's Manifest, as JSON
     base/model.onnx[.data]          one folder a member (`base`, `aligned`; `model` when single)
+    base/model.slots2.onnx          optional: the same for several sequences, on the same .data
+    base/adapter.onnx_adapter       optional: LoRA weights that make this member of a shared graph
     base/tokenizer.json
     base/chat_template.jinja        optional
 
@@ -15,6 +17,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import msgspec
 
@@ -39,12 +42,17 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class KvLayout:
-    """Shape of the KV cache: `layers` pairs of (batch, heads, length, head_size) of `dtype`."""
+    """Shape of the KV cache: `layers` pairs of (batch, heads, length, head_size) of `dtype`.
+
+    A growing cache is as long as what was read, and every pass returns a new one. A shared one is a buffer
+    of any capacity, given as past and as present, which a pass fills further (GroupQueryAttention).
+    """
 
     layers: int
     heads: int
     head_size: int
     dtype: str
+    layout: Literal["growing", "shared"] = "growing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,36 @@ class ParityRecord:
     whole: float
     steps: float
     chunks: float
+
+
+@dataclass(frozen=True, slots=True)
+class FusionRecord:
+    """What fusing attention did to the graph: its operators by type, before and after.
+
+    `reason` says why a graph was left as it was; it is empty for a fused one.
+    """
+
+    operators_before: dict[str, int] = field(default_factory=dict)
+    operators_after: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRecord:
+    """What quantising cost, on a held-out text of `tokens` tokens.
+
+    `kl` is the mean of KL(float32 || quantised) over its positions in nats, `top1_agreement` the share of
+    positions with the same likeliest token. `bits` are those of the `body`, `head` and `embedding`.
+    """
+
+    tokens: int
+    kl: float
+    top1_agreement: float
+    perplexity: float
+    perplexity_fp32: float
+    bits: dict[str, int] = field(default_factory=dict)
+    block_size: int | None = None
+    accuracy_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +113,13 @@ class MemberRecord:
     bos_ids: tuple[int, ...] = ()
     """What a plain (base) context starts with; a chat template writes its own."""
     parity: ParityRecord | None = None
+    """Of the float32 graph, when the weights were quantised after it."""
+    slots: dict[str, str] = field(default_factory=dict)
+    """Graphs that read several sequences in one pass: how many, and the file."""
+    fusion: FusionRecord | None = None
+    quality: QualityRecord | None = None
+    adapter: str | None = None
+    """An ONNX Runtime adapter file: this member is `model` with its weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +174,14 @@ class Bundle:
     def model_files(self, name: str) -> ModelFiles:
         """Return what a backend needs to load the member `name`."""
         record = self.member(name)
-        return ModelFiles(self.path(record.model), record.vocab_size, record.context_limit)
+        slots = {int(count): self.path(path) for count, path in record.slots.items()}
+        return ModelFiles(
+            self.path(record.model),
+            record.vocab_size,
+            record.context_limit,
+            slots=tuple(sorted(slots.items())),
+            adapter=None if record.adapter is None else self.path(record.adapter),
+        )
 
     def path(self, relative: str) -> Path:
         """Return the absolute path of a file of the bundle; BundleError when it leaves the folder."""
@@ -183,9 +235,13 @@ def _parse_manifest(path: Path, content: bytes) -> Manifest:
         version = msgspec.json.decode(content, type=_Versioned).format
         if version != FORMAT:
             raise BundleError(f"{path}: bundle format {version} is not {FORMAT}; export the bundle again.")
-        return msgspec.json.decode(content, type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path}: malformed manifest: {error}.") from error
+    for name, member in manifest.members.items():
+        if wrong := [count for count in member.slots if not count.isdecimal() or int(count) < 2]:
+            raise BundleError(f"{path}: malformed manifest: member {name!r} names {wrong[0]!r} slots.")
+    return manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +252,8 @@ class _Versioned:
 def _paths(manifest: Manifest) -> Iterator[str]:
     yield from manifest.files
     for member in manifest.members.values():
-        yield from (path for path in (member.model, member.tokenizer, member.chat_template) if path)
+        yield from (member.model, member.tokenizer, *member.slots.values())
+        yield from (path for path in (member.chat_template, member.adapter) if path)
 
 
 def _verify_file(path: Path, relative: str, record: FileRecord, folder: Path) -> None:
