@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -33,9 +33,19 @@ class Finding:
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="do not read bundles to check their hashes")
+    parser.add_argument(
+        "--memory",
+        type=Path,
+        metavar="CONFIG",
+        help="instead, open the pair of a config and say where the memory goes (Linux)",
+    )
 
 
 def _run(options: Namespace) -> int:
+    if options.memory:
+        from baco_core.cli.doctor_memory import show_memory
+
+        return show_memory(options)
     findings = []
     for finding in examine(options):
         findings.append(finding)
@@ -47,11 +57,12 @@ def _run(options: Namespace) -> int:
 
 def examine(options: Namespace) -> Iterator[Finding]:
     """Yield every finding; nothing that is broken stops the rest."""
+    from baco_core.bench.machine import cores
     from baco_core.plugins import load_plugins
 
     yield Finding("baco", __version__)
     yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
-    yield Finding("cores", str(_cores()))
+    yield Finding("cores", str(cores()))
     yield from map(_package, NEEDED)
     yield _cache()
     failures: list[BacoError] = []
@@ -60,11 +71,6 @@ def examine(options: Namespace) -> Iterator[Finding]:
     yield from (Finding("plugin", str(failure), fine=False) for failure in failures)
     yield from _health(plugins)
     yield from _bundles(plugins, quick=options.quick)
-
-
-def _cores() -> int:
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _version(distribution: str) -> str | None:

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from baco_core.paths import cache_folder
-
 from baco_exporters.fetch import fetch
 from baco_exporters.progress import Progress, quiet
 from baco_exporters.text_side import text_side

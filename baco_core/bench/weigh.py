@@ -1,0 +1,170 @@
+"""Where the memory of a process goes that opens a pair and writes a text: by part and by mapped file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from baco_core.bench.figures import NotMeasured
+from baco_core.bench.memory import ELSEWHERE, Resident, resident, resident_by_mapping
+from baco_core.bench.run import models_of
+from baco_core.bundle import ModelFiles
+from baco_core.config import Config
+from baco_core.errors import ModelError
+from baco_core.events import Sample
+from baco_core.model import Backend, Model
+from baco_core.opening import _references, open_pair
+from baco_core.pair import Pair
+from baco_core.pipeline import Pipeline, Prompt
+from baco_core.plugins import Plugins
+from baco_core.source import Source
+from baco_core.where import Where
+
+PROMPT = "Tell me a story about a lighthouse."
+TOKENS = 32
+"""Tokens written before the cache is weighed."""
+LIBRARIES = "interpreter and libraries"
+TOKENIZERS = "tokenizers and vocabularies"
+CACHE = "cache and working memory"
+
+
+@dataclass(frozen=True, slots=True)
+class PartMemory:
+    """What one part of the process holds in memory."""
+
+    name: str
+    rss: int
+    mapped: int
+    """Of these bytes, those that are pages of files: the system can drop them, and share them."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """The memory of a process with a pair: by part, by mapped file, and as its models tell it."""
+
+    total: Resident
+    parts: tuple[PartMemory, ...]
+    files: Mapping[str, Resident]
+    """Of the bundles' files, what of them is mapped and resident; empty when they are not mapped."""
+    models: Mapping[str, Mapping[str, int] | NotMeasured]
+    """Bytes by part, as each model tells."""
+    tokens: int
+    """Tokens in both models' caches, prompts and text, when they were weighed."""
+
+
+@dataclass
+class _Scales:
+    """A backend that notes how much memory each model took when it was opened."""
+
+    backend: Backend
+    loads: list[tuple[ModelFiles, Model, int]] = field(default_factory=list)
+    """Of each load: what, the model, and the bytes it took beside mapped files."""
+
+    def load(self, files: ModelFiles) -> Model:
+        before = _anonymous()
+        model = self.backend.load(files)
+        self.loads.append((files, model, _anonymous() - before))
+        return model
+
+
+def weigh(config: Config, plugins: Plugins, prompt: Prompt = PROMPT) -> Weight:
+    """Open the config's pair, write `TOKENS` tokens, and say where the memory went.
+
+    Raises ModelError where memory cannot be told, and whatever opening and decoding raise.
+    """
+    if isinstance(resident(), NotMeasured):
+        raise ModelError(f"{ELSEWHERE.not_measured}.")
+    plugins.report_health(lambda what, text, fine: None)  # imports the runtime, which is no model's weight
+    marks = [_anonymous()]
+    scales = _Scales(plugins.backends.build(config.backend, "backend"))
+    pair = open_pair(config.pair, scales, plugins.bundles, str(Where(config.origin, "pair")))
+    marks.append(_anonymous())
+    pipeline = _pipeline(config, plugins, pair)
+    tokens = _written(pipeline, prompt)
+    marks.append(_anonymous())
+    return _weight(config, plugins, pair, scales, marks, tokens)
+
+
+def _pipeline(config: Config, plugins: Plugins, pair: Pair) -> Pipeline:
+    router = plugins.routers.build(config.router, "router")
+    sampler = plugins.samplers.build(config.sampler, "sampler")
+    decode = replace(config.decode, max_new_tokens=min(TOKENS, config.decode.max_new_tokens))
+    return Pipeline(pair, router, sampler, decode, config.prompts, plugins)
+
+
+def _written(pipeline: Pipeline, prompt: Prompt) -> int:
+    """Write the texts; return how many tokens both models had to remember, prompts and texts."""
+    contexts = pipeline.read(prompt).contexts
+    samples = [item for item in pipeline.stream(prompt) if isinstance(item, Sample)]
+    return sum(map(len, contexts.values())) + 2 * sum(one.usage.completion_tokens for one in samples)
+
+
+def _weight(
+    config: Config, plugins: Plugins, pair: Pair, scales: _Scales, marks: list[int], tokens: int
+) -> Weight:
+    start, opened, written = marks
+    folders = {str(one.bundle.folder) for one in _references(config.pair, plugins.bundles, "pair").values()}
+    mapped = {path: held for path, held in _by_mapping().items() if _is_file(path)}
+    files = {path: held for path, held in mapped.items() if _is_below(path, folders)}
+    libraries = sum(held.rss for path, held in mapped.items() if path not in files)
+    loaded = sum(taken for _, _, taken in scales.loads)
+    parts = [
+        PartMemory(LIBRARIES, start + libraries, libraries),
+        *_models(pair, scales, dict(files)),
+        PartMemory(TOKENIZERS, opened - start - loaded, 0),
+        PartMemory(CACHE, written - opened, 0, f"after {tokens} tokens of both models"),
+    ]
+    total = resident()
+    assert isinstance(total, Resident)  # noqa: S101  (weigh has asked before)
+    return Weight(total, tuple(parts), files, _told(pair), tokens)
+
+
+def _models(pair: Pair, scales: _Scales, files: dict[str, Resident]) -> Iterator[PartMemory]:
+    """Yield the weights of each source; a second view of a model weighs nothing.
+
+    A file's pages count for the first model that lies beside it, and are taken out of `files`.
+    """
+    told: dict[int, Source] = {}
+    for source, member in pair.members.items():
+        first = told.setdefault(id(member.model), source)
+        if first is not source:
+            yield PartMemory(f"{source} model", 0, 0, f"the weights of {first}, held once")
+            continue
+        loads = [(one, taken) for one, model, taken in scales.loads if model is member.model]
+        own = [path for path in files if _is_of(path, [one for one, _ in loads])]
+        mapped = sum(files.pop(path).rss for path in own)
+        yield PartMemory(f"{source} model", sum(taken for _, taken in loads) + mapped, mapped)
+
+
+def _told(pair: Pair) -> dict[str, Mapping[str, int] | NotMeasured]:
+    told: dict[str, Mapping[str, int] | NotMeasured] = {}
+    for model in models_of(pair):
+        names = [str(source) for source, member in pair.members.items() if member.model is model]
+        memory = getattr(model, "memory", None)
+        told[" and ".join(names)] = memory() if memory else NotMeasured("the backend does not tell")
+    return told
+
+
+def _anonymous() -> int:
+    """Return the resident bytes that no file backs: pages of files come and go as they are read."""
+    return sum(held.rss for path, held in _by_mapping().items() if not _is_file(path))
+
+
+def _by_mapping() -> Mapping[str, Resident]:
+    found = resident_by_mapping()
+    return {} if isinstance(found, NotMeasured) else found
+
+
+def _is_file(path: str) -> bool:
+    return path.startswith("/")
+
+
+def _is_below(path: str, folders: set[str]) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in folders)
+
+
+def _is_of(path: str, loads: list[ModelFiles]) -> bool:
+    """Say whether a mapped file lies beside one of the graphs."""
+    return any(Path(path).parent == files.onnx.parent for files in loads)
