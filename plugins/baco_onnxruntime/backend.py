@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,12 @@ import msgspec
 from baco_core.bundle import ModelFiles
 from baco_core.errors import ModelError
 from baco_core.options import check_ranges
-from baco_onnxruntime.model import MIN_CHUNK, OnnxModel
+from baco_onnxruntime.adapter import read_adapter
+from baco_onnxruntime.budget import MIB, Budget
+from baco_onnxruntime.fused import FusedModel
+from baco_onnxruntime.fused_graph import FusedGraph
+from baco_onnxruntime.growing import GrowingModel
+from baco_onnxruntime.model import MIN_CHUNK, Needs, OnnxModel
 from baco_onnxruntime.session import EXECUTION_PROVIDERS, Placement, Provider, Session
 
 Providers = Annotated[
@@ -39,10 +45,14 @@ PrefillChunk = Annotated[
         ge=MIN_CHUNK,
     ),
 ]
+CacheMemory = Annotated[
+    int,
+    msgspec.Meta(description="Most MiB all KV caches may take together; 0: no limit.", ge=0),
+]
 Exact = Annotated[
     bool,
     msgspec.Meta(
-        description="Never run a single token alone, so that rows do not depend on how reading is cut."
+        description="Take care that rows are equal to the bit however reading is cut: never run a single row."
     ),
 ]
 
@@ -53,10 +63,10 @@ _LOGGER = logging.getLogger(__name__)
 class OnnxRuntimeBackend:
     """Opens exported decoders on ONNX Runtime.
 
-    Rows: with `exact` they are equal to the bit however reading is cut into calls, on the CPU and for
-    graphs whose kernels round alike for every chunk of two tokens or more (float32 exports do; see
-    docs/backend.md for what was measured). Without it they differ by up to 1e-5 of the largest logit
-    in float32. CUDA picks kernels by shape, so there `exact` promises nothing.
+    Rows: with `exact` every care is taken that they are equal to the bit however reading is cut into
+    calls and in whatever company; `OnnxModel.exact` says whether that succeeds (see docs/backend.md for
+    where it does). Without it they differ by up to 1e-5 of the largest logit in float32, and by more in
+    4 and 8 bits.
     """
 
     providers: Providers = ("cpu",)
@@ -65,6 +75,7 @@ class OnnxRuntimeBackend:
     spinning: Spinning = False
     prefill_chunk: PrefillChunk = 256
     exact: Exact = True
+    cache_memory_mib: CacheMemory = 0
 
     def __post_init__(self) -> None:
         if not self.providers:
@@ -72,16 +83,55 @@ class OnnxRuntimeBackend:
         check_ranges(self)
 
     def load(self, files: ModelFiles) -> OnnxModel:
-        """Open one model; models of the same file share one session, and so its weights.
+        """Open one model. Equal files give the same object; models of one graph share its weights.
 
+        Of a graph and its variants with slots, the smallest is opened that reads `files.together`
+        sequences in one pass, or the largest there is.
         Raises ModelError in one line: no runtime, no such provider, a file that is no whole graph, a
-        graph without KV cache or with inputs this backend cannot feed.
+        graph without KV cache or with inputs this backend cannot feed, an adapter of another graph.
         """
-        return OnnxModel(self._sessions.get(files.onnx), files, self.prefill_chunk, self.exact)
+        path = _graph_for(files).resolve()
+        key = replace(files, onnx=path, slots=(), together=1)
+        with self._lock:
+            model = self._models.get(key)
+            if model is None:
+                model = self._models[key] = self._open(path, files)
+            return model
+
+    def memory(self) -> Mapping[str, int]:
+        """Return the bytes of all KV caches in use, `cache`, and what is allowed, `cache_limit` (0: all)."""
+        return {"cache": self._budget.used, "cache_limit": self._budget.limit}
+
+    def _open(self, path: Path, files: ModelFiles) -> OnnxModel:
+        session, needs = self._sessions.get(path), Needs(self.prefill_chunk, self.exact)
+        if isinstance(session.graph, FusedGraph):
+            adapter = read_adapter(session, files.adapter) if files.adapter else {}
+            return FusedModel(session, session.graph, files, needs, self._budget, adapter)
+        if files.adapter:
+            raise ModelError(f"{files.adapter}: adapters need a fused graph, which {path} is not.")
+        return GrowingModel(session, session.graph, files, needs, self._budget)
 
     @cached_property
     def _sessions(self) -> _Sessions:
         return _Sessions(self)
+
+    @cached_property
+    def _budget(self) -> Budget:
+        return Budget(self.cache_memory_mib * MIB)
+
+    @cached_property
+    def _models(self) -> WeakValueDictionary[ModelFiles, OnnxModel]:
+        return WeakValueDictionary()
+
+    @cached_property
+    def _lock(self) -> threading.Lock:
+        return threading.Lock()
+
+
+def _graph_for(files: ModelFiles) -> Path:
+    """Return the graph with the fewest slots that are enough, or with the most there are."""
+    graphs = sorted([(1, files.onnx), *files.slots])
+    return next((path for slots, path in graphs if slots >= files.together), graphs[-1][1])
 
 
 class _Sessions:
@@ -93,16 +143,13 @@ class _Sessions:
             for provider in backend.providers
         ]
         self._open: WeakValueDictionary[Path, Session] = WeakValueDictionary()
-        self._lock = threading.Lock()
 
     def get(self, path: Path) -> Session:
         """Return the session of that file, opened once."""
-        key = path.resolve()
-        with self._lock:
-            session = self._open.get(key)
-            if session is None:
-                session = self._open[key] = self._first_that_starts(key)
-            return session
+        session = self._open.get(path)
+        if session is None:
+            session = self._open[path] = self._first_that_starts(path)
+        return session
 
     def _first_that_starts(self, path: Path) -> Session:
         failures: list[ModelError] = []

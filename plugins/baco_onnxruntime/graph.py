@@ -127,7 +127,7 @@ def read_graph(inputs: Iterable[NodeArg], outputs: Iterable[NodeArg], path: Path
     batch = given["input_ids"].shape[0]
     presents = {match["slot"]: node for name, node in made.items() if (match := _PRESENT.fullmatch(name))}
     cache = tuple(_read_cache(given[name], presents.get(slot), batch, path) for name, slot in pasts.items())
-    return DecoderGraph(fed, cache, _read_width(made, path))
+    return DecoderGraph(fed, cache, read_width(made, path))
 
 
 def _read_fed(node: NodeArg, path: Path) -> Fed:
@@ -137,39 +137,44 @@ def _read_fed(node: NodeArg, path: Path) -> Fed:
             f"backend feeds {', '.join(_RANKS)}."
         )
     if node.type not in _FED or len(node.shape) not in _RANKS[node.name]:
-        raise ModelError(f"{path}: input {node.name!r} of {_shown(node)} cannot be fed by this backend.")
+        raise ModelError(f"{path}: input {node.name!r} of {shown(node)} cannot be fed by this backend.")
     return Fed(node.name, len(node.shape), np.dtype(_FED[node.type]))
 
 
 def _read_cache(past: NodeArg, present: NodeArg | None, batch: int | str | None, path: Path) -> CacheTensor:
     if present is None or len(present.shape) != len(past.shape) or present.type != past.type:
         raise ModelError(f"{path}: cache input {past.name!r} has no output 'present.*' like it.")
-    if past.type not in _FLOATS:
-        raise ModelError(
-            f"{path}: cache input {past.name!r} is {past.type}; float32 and float16 are supported."
-        )
+    dtype = cache_dtype(past, path)
     if past.shape[0] not in (batch, 1, None):
-        raise ModelError(
-            f"{path}: the first axis of cache input {past.name!r} of {_shown(past)} is no batch."
-        )
+        raise ModelError(f"{path}: the first axis of cache input {past.name!r} of {shown(past)} is no batch.")
     sizes = [_size(*pair) for pair in zip(past.shape[1:], present.shape[1:], strict=True)]
     if sizes.count(None) != 1:
         raise ModelError(
-            f"{path}: cache input {past.name!r} of {_shown(past)} must have one axis of free length "
+            f"{path}: cache input {past.name!r} of {shown(past)} must have one axis of free length "
             "besides the batch, the one that grows."
         )
     shape = (1, *(size or 0 for size in sizes))
-    return CacheTensor(past.name, present.name, sizes.index(None) + 1, shape, np.dtype(_FLOATS[past.type]))
+    return CacheTensor(past.name, present.name, sizes.index(None) + 1, shape, dtype)
 
 
 def _size(past: int | str | None, present: int | str | None) -> int | None:
     return next((size for size in (past, present) if isinstance(size, int)), None)
 
 
-def _read_width(made: dict[str, NodeArg], path: Path) -> int | None:
+def cache_dtype(past: NodeArg, path: Path) -> np.dtype[Any]:
+    """Return the type of a cache tensor; ModelError unless it is one we can hold."""
+    if past.type not in _FLOATS:
+        raise ModelError(
+            f"{path}: cache input {past.name!r} is {past.type}; float32 and float16 are supported."
+        )
+    return np.dtype(_FLOATS[past.type])
+
+
+def read_width(made: dict[str, NodeArg], path: Path) -> int | None:
+    """Return the width of a row, None when the graph does not say; ModelError when it has no rows."""
     logits = made.get(LOGITS)
     if logits is None or len(logits.shape) != 3 or logits.type not in _FLOATS:
-        there = ", ".join(f"{name} of {_shown(node)}" for name, node in list(made.items())[:3])
+        there = ", ".join(f"{name} of {shown(node)}" for name, node in list(made.items())[:3])
         raise ModelError(
             f"{path}: the graph must have an output {LOGITS!r} of shape (batch, length, vocabulary) in "
             f"float32 or float16. Outputs: {there}."
@@ -178,5 +183,6 @@ def _read_width(made: dict[str, NodeArg], path: Path) -> int | None:
     return width if isinstance(width, int) else None
 
 
-def _shown(node: NodeArg) -> str:
+def shown(node: NodeArg) -> str:
+    """Return type and shape as an error shows them."""
     return f"{node.type.removeprefix('tensor(').removesuffix(')')} {list(node.shape)}"

@@ -1,88 +1,121 @@
-"""An ONNX decoder as a model of BACo."""
+"""An ONNX decoder as a model of BACo: what graphs of all kinds have in common."""
 
 from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from weakref import WeakSet
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baco_core.bundle import ModelFiles
 from baco_core.errors import ContextError, ModelError
 from baco_core.model import TokenSequence
 from baco_core.rows import Rows
+from baco_onnxruntime.exactness import known_or_probed
+from baco_onnxruntime.files import mapped_bytes
+from baco_onnxruntime.rounding import Rounding
 from baco_onnxruntime.sequence import OnnxSequence
-from baco_onnxruntime.session import Cache, Session
+from baco_onnxruntime.session import Session
 
 MAX_LOGITS_BYTES = 64 * 2**20
-"""Most bytes the logits of one pass may take: an export computes a row for every token it reads."""
+"""Most bytes the logits of one pass may take."""
 
 MIN_CHUNK = 2
 
-ROUNDING_LENGTHS = {64: 128, 32: 256, 16: 512}
-"""A pass that ends at one of these lengths or before rounds unlike one that ends behind it, in graphs
-whose heads are wider than the size named: the CPU's matrix product (MLAS, as of ONNX Runtime 1.32) sums
-queries times keys in blocks, and widens them where there are so few keys."""
+SomeSequence = TypeVar("SomeSequence", bound=OnnxSequence)
 
 
-class OnnxModel:
-    """Opens sequences of one graph. Several models may share a session, and threads a model.
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the backend's options ask of its models."""
 
-    With `exact`, no pass reads a single token, since kernels for one row round differently from
-    those for several. A lone token is read twice in one pass: the second is a dummy behind it, which
-    cannot change its row, and the cache of that pass is dropped. The next call reads the lone token
-    again together with what follows, so no cache is ever cut for a dummy. And no pass crosses a
-    length at which the kernels change how they round (ROUNDING_LENGTHS).
-    """
+    prefill_chunk: int = 256
+    careful: bool = True
+    """Take every care that rows are equal to the bit however reading is cut."""
 
-    def __init__(self, session: Session, files: ModelFiles, prefill_chunk: int, exact: bool) -> None:
+
+class OnnxModel(ABC):
+    """Opens sequences of one graph. Several models may share a session, and threads a model."""
+
+    def __init__(self, session: Session, files: ModelFiles, needs: Needs, rounding: Rounding) -> None:
         """Raise ModelError when the graph's rows are not as wide as `files` says."""
         _check_width(session, files)
         self.session = session
-        self.exact = exact
-        self.chunk = min(prefill_chunk, max(MIN_CHUNK, MAX_LOGITS_BYTES // (4 * files.vocab_size)))
-        self._borders = _borders(session, files.context_limit) if exact else []
-        self._files = files
+        self.files = files
+        self.needs = needs
+        self.most_rows = max(MIN_CHUNK, MAX_LOGITS_BYTES // (4 * files.vocab_size))
+        self.chunk = min(needs.prefill_chunk, self.most_rows)
+        self._rounding = rounding
         self._forwards = 0
+        self._seconds = 0.0
+        self._sequences: WeakSet[OnnxSequence] = WeakSet()
+        self._exact: bool | None = None if needs.careful else False
         self._lock = threading.Lock()
 
     @property
     def vocab_size(self) -> int:
         """Width of a row of logits."""
-        return self._files.vocab_size
+        return self.files.vocab_size
 
     @property
     def context_limit(self) -> int | None:
         """The most tokens one sequence can hold; None when nobody set a limit."""
-        return self._files.context_limit
+        return self.files.context_limit
 
     @property
     def forwards(self) -> int:
-        """Passes run by this model's sequences, a chunk counting as one."""
+        """Passes run by this model, whatever they read; a pass over several sequences counts once."""
         return self._forwards
 
+    @property
+    def runtime_seconds(self) -> float:
+        """Wall seconds spent inside the runtime so far."""
+        return self._seconds
+
+    @property
+    def exact(self) -> bool:
+        """Whether rows are equal to the bit however reading is cut, and in whatever company.
+
+        Found by trying, once for each graph and processor (see baco_onnxruntime.exactness); the first
+        question may take some seconds. Always False with the option `exact: false`.
+        """
+        if self._exact is None:
+            self._exact = known_or_probed(self)
+        return self._exact
+
+    def memory(self) -> Mapping[str, int]:
+        """Return bytes by part, as `baco doctor --memory` shows them.
+
+        `weights`: size of the graph's files, which are mapped into memory; `cache`: keys and values of
+        all live sequences, with the room they have to grow; `cache_in_use`: the part of it that holds
+        tokens. And `sequences`, their number.
+        """
+        held, used = self.cache_bytes()
+        parts = {"weights": mapped_bytes(self.session.path), "cache": held, "cache_in_use": used}
+        return {**parts, "sequences": len(self._sequences)}
+
+    @abstractmethod
     def open(self) -> OnnxSequence:
         """Return an empty sequence."""
-        return OnnxSequence(self, [], self.session.empty)
 
+    @abstractmethod
     def extend_many(
         self, sequences: Sequence[TokenSequence], token_ids: Sequence[Sequence[int]], rows: Sequence[int]
     ) -> list[Rows]:
-        """Extend several sequences; all are checked before any is read, and all or none change.
+        """Extend several sequences; all are checked before any is read, and all or none change."""
 
-        They are read one after the other: a pass over several sequences of unlike lengths needs
-        masks and positions per sequence, and its kernels round unlike those for one, so rows would
-        depend on the company a sequence keeps.
-        """
-        calls = list(zip(map(self._own, sequences), token_ids, rows, strict=True))
-        if len({id(sequence) for sequence, _, _ in calls}) < len(calls):
-            raise ValueError("a sequence is named twice")
-        checked = [(one, self.check(one.length, ids, count), count) for one, ids, count in calls]
-        readings = [one.read(ids, count) for one, ids, count in checked]
-        return [one.commit(reading) for (one, _, _), reading in zip(checked, readings, strict=True)]
+    @abstractmethod
+    def cache_bytes(self) -> tuple[int, int]:
+        """Return the bytes of all caches: held, and in use."""
+
+    @abstractmethod
+    def twin(self) -> OnnxModel:
+        """Return a model of its own on the same session, outside the budget: it counts for itself."""
 
     def check(self, length: int, token_ids: Sequence[int], rows: int) -> list[int]:
         """Return the token ids as ints when a sequence of `length` tokens can read them, else raise."""
@@ -103,61 +136,56 @@ class OnnxModel:
             )
         return new
 
+    def checked(
+        self,
+        kind: type[SomeSequence],
+        sequences: Sequence[TokenSequence],
+        token_ids: Sequence[Sequence[int]],
+        rows: Sequence[int],
+    ) -> list[tuple[SomeSequence, list[int], int]]:
+        """Return what `extend_many` was asked to read; raise, before any work, what is wrong with it."""
+        calls = list(zip((self._own(kind, one) for one in sequences), token_ids, rows, strict=True))
+        if len({id(one) for one, _, _ in calls}) < len(calls):
+            raise ValueError("a sequence is named twice")
+        return [(one, self.check(one.length, ids, count), count) for one, ids, count in calls]
+
     def room(self, start: int) -> int:
         """Return how many tokens one pass may read after the first `start`."""
-        border = next((length for length in self._borders if length > start), start + self.chunk)
-        return min(self.chunk, border - start)
+        border = self._rounding.border(start)
+        room = self.chunk if self._rounding.chunk is None else min(self.chunk, self._rounding.chunk)
+        return room if border is None else min(room, border - start)
 
-    def forward(
-        self, tokens: list[int], start: int, stop: int, cache: Cache, wanted: int
-    ) -> tuple[Rows, Cache]:
-        """Read `tokens[start:stop]` after `cache`, which holds `start` of them.
-
-        Returns the last `wanted` rows and a cache, which holds `stop` tokens or, after a lone token,
-        fewer.
-        """
-        if self.exact and stop - start == 1:
-            return self._forward_lone(tokens, start, cache, wanted)
-        keep = max(wanted, MIN_CHUNK) if self.exact else max(wanted, 1)
-        logits, longer = self.session.run(tokens[start:stop], cache, keep)
-        return self._counted(logits, wanted), longer
-
-    def _forward_lone(self, tokens: list[int], start: int, cache: Cache, wanted: int) -> tuple[Rows, Cache]:
-        if self.room(start) > 1 and not wanted:
-            return self._no_rows(), cache  # it will be read together with what follows
-        if self.room(start) > 1:
-            logits = self.session.peek([tokens[start]] * 2, cache, 2)
-            return self._counted(logits[:-1], 1), cache
-        # A dummy behind the last token before a border would cross it: read the one before again.
-        before = self.session.cut(cache, start - 1) if start else cache
-        logits, longer = self.session.run(tokens[before.length : start + 1], before, 2)
-        return self._counted(logits, wanted), longer
-
-    def _counted(self, logits: NDArray[Any], wanted: int) -> Rows:
+    def opened(self, sequence: SomeSequence) -> SomeSequence:
+        """Remember that a sequence lives, as long as it does."""
         with self._lock:
-            self._forwards += 1
-        return np.array(logits[len(logits) - wanted :], np.float32)
-
-    def _no_rows(self) -> Rows:
-        return np.empty((0, self.vocab_size), np.float32)
-
-    def _own(self, sequence: TokenSequence) -> OnnxSequence:
-        if not isinstance(sequence, OnnxSequence) or sequence.model is not self:
-            raise ValueError("a sequence does not belong to this model")
+            self._sequences.add(sequence)
         return sequence
 
+    def sequences(self) -> list[OnnxSequence]:
+        """Return the sequences that live."""
+        with self._lock:
+            return list(self._sequences)
 
-def _borders(session: Session, context_limit: int | None) -> list[int]:
-    """Return the lengths no pass may cross, ascending; the end of the context is the last of them."""
-    width = max(tensor.empty_shape[-1] for tensor in session.graph.cache)
-    lengths = [length for length, fine_up_to in ROUNDING_LENGTHS.items() if width > fine_up_to]
-    return sorted([*lengths, *([context_limit] if context_limit is not None else [])])
+    def count(self, seconds: float) -> None:
+        """Count one pass."""
+        with self._lock:
+            self._forwards += 1
+            self._seconds += seconds
+
+    def no_rows(self) -> Rows:
+        """Return rows, but none of them."""
+        return np.empty((0, self.vocab_size), np.float32)
+
+    def _own(self, kind: type[SomeSequence], sequence: TokenSequence) -> SomeSequence:
+        if not isinstance(sequence, kind) or getattr(sequence, "model", None) is not self:
+            raise ValueError("a sequence does not belong to this model")
+        return sequence
 
 
 def _check_width(session: Session, files: ModelFiles) -> None:
     width = session.graph.vocab_size
     if width not in (None, files.vocab_size):
         raise ModelError(
-            f"{files.onnx}: the graph's rows have {width} logits, but {files.vocab_size} were promised; "
+            f"{session.path}: the graph's rows have {width} logits, but {files.vocab_size} were promised; "
             "export the model again."
         )

@@ -1,4 +1,4 @@
-"""One set of weights in memory, run with its KV cache left where it was computed."""
+"""One set of weights in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import re
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,8 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from baco_core.errors import ModelError
-from baco_onnxruntime.graph import LOGITS, DecoderGraph, read_graph
+from baco_onnxruntime.fused_graph import FusedGraph, is_fused, read_fused_graph
+from baco_onnxruntime.graph import DecoderGraph, NodeArg, read_graph
 from baco_onnxruntime.runtime import describe, import_runtime
 
 Provider = Literal["cpu", "cuda"]
@@ -42,15 +43,6 @@ class Placement:
         return self.cuda_device if self.provider == "cuda" else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """Keys and values of the first `length` tokens; immutable, so forks share it."""
-
-    length: int
-    values: tuple[Any, ...]
-    """One OrtValue for each tensor of `DecoderGraph.cache`, on the device."""
-
-
 class Session:
     """A decoder graph opened by ONNX Runtime. Holds no state of a text; any thread may run it."""
 
@@ -58,62 +50,53 @@ class Session:
         """Open the graph; ModelError when the file or the provider cannot be used."""
         self.path = path
         self.placement = placement
-        self._runtime = import_runtime()
-        self._session = _open(self._runtime, path, placement)
-        self.graph: DecoderGraph = read_graph(self._session.get_inputs(), self._session.get_outputs(), path)
-        # The empty cache may lie on the host: it has no bytes to be copied.
-        values = tuple(self._runtime.OrtValue.ortvalue_from_numpy(t.empty()) for t in self.graph.cache)
-        self.empty = Cache(0, values)
+        self.runtime = import_runtime()
+        self._session = _open(self.runtime, path, placement)
+        self.graph: DecoderGraph | FusedGraph = _read(self._session, path)
 
-    def run(self, token_ids: Sequence[int], past: Cache, keep: int) -> tuple[NDArray[Any], Cache]:
-        """Read `token_ids` after `past`; return at least the last `keep` rows, and the longer cache.
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the cache lies in the host's memory."""
+        return self.placement.provider == "cpu"
 
-        The rows are a view of the runtime's memory, [kept, vocab_size], float32 or float16.
-        """
-        present = [tensor.present for tensor in self.graph.cache]
-        rows, *values = self._run(token_ids, past, keep, present)
-        return rows, Cache(past.length + len(token_ids), tuple(values))
+    @property
+    def adaptable(self) -> list[NodeArg]:
+        """The parameters an adapter may give: initializers that are inputs too."""
+        return list(self._session.get_overridable_initializers())
 
-    def peek(self, token_ids: Sequence[int], past: Cache, keep: int) -> NDArray[Any]:
-        """Return what `run` does, without the longer cache: cheaper where it would be thrown away."""
-        rows: NDArray[Any] = self._run(token_ids, past, keep, [])[0]
-        return rows
+    def binding(self) -> Any:
+        """Return a new IOBinding of this session."""
+        return self._session.io_binding()
 
-    def cut(self, cache: Cache, length: int) -> Cache:
-        """Return the cache of the first `length` tokens; copies them unless nothing is cut.
+    def value(self, array: NDArray[Any]) -> Any:
+        """Return an OrtValue on the device; on the CPU it shares the array's memory and keeps it."""
+        return self.runtime.OrtValue.ortvalue_from_numpy(
+            array, self.placement.provider, self.placement.device_id
+        )
 
-        On CUDA the copy goes through the host, for the runtime slices no value on a device.
-        """
-        if length >= cache.length:
-            return cache
-        if length == 0:
-            return self.empty
-        place = self.placement.provider, self.placement.device_id
-        make = self._runtime.OrtValue.ortvalue_from_numpy
-        pairs = zip(self.graph.cache, cache.values, strict=True)
-        return Cache(length, tuple(make(t.first(v.numpy(), length), *place) for t, v in pairs))
+    def host_value(self, array: NDArray[Any]) -> Any:
+        """Return an OrtValue that shares the array's memory and keeps it."""
+        return self.runtime.OrtValue.ortvalue_from_numpy(array)
 
-    def _run(self, token_ids: Sequence[int], past: Cache, keep: int, present: list[str]) -> list[Any]:
-        feeds = self.graph.feeds(token_ids, past.length, keep)  # alive until the pass is over
-        binding = self._session.io_binding()
-        for name, value in feeds.items():
-            binding.bind_cpu_input(name, value)
-        for tensor, value in zip(self.graph.cache, past.values, strict=True):
-            binding.bind_ortvalue_input(tensor.past, value)
-        binding.bind_output(LOGITS, "cpu")
-        for name in present:
-            binding.bind_output(name, self.placement.provider, self.placement.device_id)
+    def execute(self, binding: Any, count: int, past: int) -> float:
+        """Run a pass and return its wall seconds; ModelError, naming what it read, when it fails."""
+        began = time.perf_counter()
         try:
-            binding.synchronize_inputs()
+            if not self.on_cpu:
+                binding.synchronize_inputs()
             self._session.run_with_iobinding(binding)
-            binding.synchronize_outputs()
+            if not self.on_cpu:
+                binding.synchronize_outputs()
         except Exception as error:
             raise ModelError(
-                f"{self.path}: ONNX Runtime failed to read {len(token_ids)} tokens after "
-                f"{past.length}: {_reason(error)}"
+                f"{self.path}: ONNX Runtime failed to read {count} tokens after {past}: {_reason(error)}"
             ) from error
-        logits, *values = binding.get_outputs()
-        return [logits.numpy()[0], *values]
+        return time.perf_counter() - began
+
+
+def _read(session: Any, path: Path) -> DecoderGraph | FusedGraph:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    return (read_fused_graph if is_fused(inputs) else read_graph)(inputs, outputs, path)
 
 
 def _open(runtime: Any, path: Path, placement: Placement) -> Any:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from baco_core.bundle import ModelFiles
+from baco_core.paths import CACHE_VARIABLE
 from baco_onnxruntime.backend import OnnxRuntimeBackend
 from baco_onnxruntime.model import OnnxModel
 from tests.graphs import Decoder
 
 Load = Callable[..., OnnxModel]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def exactness_kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what probes find away from the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

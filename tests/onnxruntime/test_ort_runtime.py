@@ -81,6 +81,7 @@ def test_every_option_has_a_description_in_the_schema() -> None:
         "spinning",
         "prefill_chunk",
         "exact",
+        "cache_memory_mib",
     }
     assert all("description" in option for option in schema["properties"].values())
 

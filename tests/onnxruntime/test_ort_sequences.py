@@ -15,8 +15,8 @@ from baco_core.bundle import ModelFiles
 from baco_core.errors import BacoError, ContextError, ModelError
 from baco_core.model import TokenSequence
 from baco_onnxruntime.backend import OnnxRuntimeBackend
+from baco_onnxruntime.growing import GrowingSequence
 from baco_onnxruntime.model import OnnxModel
-from baco_onnxruntime.sequence import OnnxSequence
 from tests.graphs import Decoder
 from tests.onnxruntime.conftest import Load
 
@@ -96,8 +96,8 @@ def test_forking_copies_no_cache(load: Load) -> None:
     sequence.extend([1, 2, 3])
     copies = sequence.fork(3)
     for copy in copies:
-        assert isinstance(copy, OnnxSequence)
-        assert copy._cache is sequence._cache
+        assert isinstance(copy, GrowingSequence)
+        assert copy.cache is sequence.cache
 
 
 def test_many_are_all_read_or_none(load: Load) -> None:

@@ -1,0 +1,23 @@
+"""The files of a graph: what they weigh, and whether they changed."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+from baco_core.errors import ModelError
+
+
+def files_of(graph: Path) -> list[Path]:
+    """Return the graph's file and the files beside it whose names it mentions: its external data."""
+    try:
+        with graph.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            beside = [path for path in sorted(graph.parent.iterdir()) if path.is_file() and path != graph]
+            return [graph, *(path for path in beside if content.find(path.name.encode()) >= 0)]
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{graph}: cannot read the graph ({error}); export the model again.") from error
+
+
+def mapped_bytes(graph: Path) -> int:
+    """Return the size of the graph's files."""
+    return sum(path.stat().st_size for path in files_of(graph))
