@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,14 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baco_core.errors import PluginError
-from baco_core.noise import GumbelNoise
-from baco_core.rows import Logits
+from baco_core.noise import COLUMNS, LANES, LEAST, MOST, SPAN, GumbelNoise, Heats
+from baco_core.rows import Logits, log_normaliser
 from baco_core.sampler import Sampler
+
+_REACH = 1.0 + MOST - LEAST  # nats by which noise can lift one token over another, and a little more
+_WINDOW = 3.0  # nats by which the largest score is mostly not below the largest bound
+_ROUNDING = 1e-9
+_LOWEST = float(np.finfo(np.float32).min)
+
+Ids = NDArray[np.int64]
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Picker:
-    """Picks tokens of one sample: `argmax(filtered / T + G(seed, sample, position, token))`.
+    """Picks tokens of one sample: `argmax((filtered - max) / T + G(seed, sample, position, token))`.
 
     Both models share it, so where they agree on the distribution they agree on the token.
     """
@@ -30,22 +39,69 @@ class Picker:
         Raises PluginError when the sampler leaves no token or answers with another shape.
         """
         filtered = self.sampler.filter(_without(row, banned), history)
-        kept = np.flatnonzero(filtered > -np.inf)
-        if filtered.shape != row.shape or not kept.size:
+        top = float(filtered.max()) if filtered.shape == row.shape else math.nan
+        if not math.isfinite(top):
             raise PluginError(f"sampler {self.sampler!r}: no token is left to pick at position {position}.")
-        return int(kept[np.argmax(self._scores(filtered, kept, position))])
-
-    def _scores(self, filtered: Logits, kept: NDArray[np.int64], position: int) -> NDArray[np.float64]:
         temperature = self.sampler.temperature
-        scores = filtered[kept].astype(np.float64)
         if temperature == 0:
-            return scores
-        scores -= scores.max()  # so that a tiny temperature leaves the largest at 0, not at infinity
+            return int(filtered.argmax())
+        return _Race(filtered, top, temperature, self.noise, position).winner()
+
+
+@dataclass(frozen=True, slots=True)
+class _Race:
+    """The largest of all scores `(logit - top) / temperature + noise`, all in float64.
+
+    A heat's largest logit and largest noise bound the scores of its tokens (see `baco_core.noise`), so
+    only heats whose bound reaches the best score found are looked into. The bounds are computed by the
+    same operations as the scores, none of which ever reverses an order but by rounding.
+    """
+
+    logits: Logits
+    top: float
+    temperature: float
+    noise: GumbelNoise
+    position: int
+
+    def winner(self) -> int:
+        """Return the token of the largest score, the lowest of equals."""
+        maxima = largest_of_heats(self.logits)
+        near = np.flatnonzero(maxima >= max(self.top - _REACH * self.temperature, _LOWEST))
+        heats = self.noise.heats(self.position, near)
+        bounds = self._tempered(maxima[near]) + heats.largest()
+        floor = float(bounds.max()) - _WINDOW
+        tokens, scores = self._scores(heats.only(np.flatnonzero(bounds >= floor)))
+        best = float(scores.max()) - _ROUNDING
+        if best < floor:
+            bounds[bounds >= floor] = -np.inf
+            others = self._scores(heats.only(np.flatnonzero(bounds >= best)))
+            tokens, scores = np.concatenate((tokens, others[0])), np.concatenate((scores, others[1]))
+        return int(tokens[scores == scores.max()].min())
+
+    def _scores(self, heats: Heats) -> tuple[Ids, Numbers]:
+        """Return the tokens of some heats and their scores."""
+        tokens = heats.tokens().reshape(-1)
+        there = np.flatnonzero(tokens < self.logits.size)
+        tokens = tokens[there]
+        return tokens, self._tempered(self.logits[tokens]) + heats.noise().reshape(-1)[there]
+
+    def _tempered(self, logits: Logits) -> Numbers:
+        scores = logits.astype(np.float64)
+        scores -= self.top  # so that a tiny temperature leaves the largest at 0, not at infinity
         with np.errstate(over="ignore"):
-            scores /= temperature
-        if 4 * kept.size > filtered.size:  # most are left: the whole row is cheaper than single draws
-            return scores + self.noise.row(position, filtered.size)[kept]
-        return scores + self.noise.at(position, kept)
+            scores /= self.temperature
+        return scores
+
+
+def largest_of_heats(logits: Logits) -> Logits:
+    """Return the largest logit of each heat of a row, shape (heats,), float32."""
+    whole = logits.size // SPAN * SPAN
+    maxima: Logits = logits[:whole].reshape(-1, LANES, COLUMNS).max(axis=1).reshape(-1)
+    if whole == logits.size:
+        return maxima
+    last = np.full(SPAN, -np.inf, np.float32)
+    last[: logits.size - whole] = logits[whole:]
+    return np.concatenate((maxima, last.reshape(LANES, COLUMNS).max(axis=0)))
 
 
 def _without(row: Logits, banned: Sequence[int]) -> Logits:
@@ -56,8 +112,7 @@ def _without(row: Logits, banned: Sequence[int]) -> Logits:
     return row
 
 
-def log_softmax_at(row: Logits, token_ids: Sequence[int]) -> NDArray[np.float64]:
+def log_softmax_at(row: Logits, token_ids: Sequence[int]) -> Numbers:
     """Return ln p of `token_ids` under the softmax of `row`, shape (k,), float64, in nats."""
-    shifted = row.astype(np.float64) - row.max()
-    result: NDArray[np.float64] = shifted[list(token_ids)] - np.log(np.exp(shifted).sum())
-    return result
+    values: Numbers = row[list(token_ids)].astype(np.float64) - log_normaliser(row)
+    return values

@@ -1,6 +1,17 @@
-"""Rows of logits: what models give, and all that routers and samplers see of them."""
+"""Rows of logits: what models give, and all that routers and samplers see of them.
+
+Several readers want the same number of a row: a router its largest probability, a filter its
+normaliser, an event the log-probability of what was picked. So what has been computed of a row is kept
+as long as the row lives. Only of rows that are read-only, as the core hands them out: such a row, and
+the memory behind it, never changes.
+"""
 
 from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,3 +21,99 @@ Logits = NDArray[np.float32]
 
 Rows = NDArray[np.float32]
 """Several rows, shape (k, vocab_size), float32; row j follows the j-th of the last k tokens read."""
+
+_BLOCK = 1 << 16
+_NO_MASS = np.float32(-104)
+"""Where exp gives zero in float32: entries of -inf go here, so that 0 times them is 0."""
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What is known of one row; None is not known yet."""
+
+    top: float | None = None
+    total: float | None = None
+    """Sum of exp(logit - top)."""
+    expected: float | None = None
+    """Sum of (logit - top) exp(logit - top)."""
+
+
+_known: dict[int, tuple[weakref.ref[Logits], _Facts]] = {}
+
+
+def largest(row: Logits) -> float:
+    """Return the largest logit of a row, shape (vocab_size,), float32; NaN where there is one."""
+    return _top(row, _facts(row))
+
+
+def log_normaliser(row: Logits) -> float:
+    """Return ln sum exp(logit); the largest logit must be finite.
+
+    Weights are float32 and summed block by block: the sum is good to one part in a million, and a
+    function of the row alone.
+    """
+    facts = _facts(row)
+    return _top(row, facts) + math.log(_total(row, facts))
+
+
+def top_probability(row: Logits) -> float:
+    """Return the probability of the most probable token, in (0, 1]; as exact as `log_normaliser`."""
+    return 1.0 / _total(row, _facts(row))
+
+
+def entropy(row: Logits) -> float:
+    """Return the entropy of the softmax in nats, in [0, ln vocab_size]; as exact as `log_normaliser`.
+
+    With s = logit - largest logit and Z = sum exp(s), H = ln Z - sum(s exp(s)) / Z.
+    """
+    facts = _facts(row)
+    if facts.expected is None:
+        facts.total, facts.expected = _total_and_expected(row, _top(row, facts))
+    total = _total(row, facts)
+    return min(max(0.0, math.log(total) - facts.expected / total), math.log(row.size))
+
+
+def _facts(row: Logits) -> _Facts:
+    """Return what is known of a row; nothing of one that may still change."""
+    if row.flags.writeable:
+        return _Facts()
+    key = id(row)
+    known = _known.get(key)
+    if known is not None and known[0]() is row:
+        return known[1]
+    facts = _Facts()
+    _known[key] = weakref.ref(row, lambda _: _known.pop(key, None)), facts
+    return facts
+
+
+def _top(row: Logits, facts: _Facts) -> float:
+    if facts.top is None:
+        facts.top = float(row.max())
+    return facts.top
+
+
+def _total(row: Logits, facts: _Facts) -> float:
+    if facts.total is None:
+        facts.total = 0.0
+        for shifted in _blocks(row, _top(row, facts)):
+            facts.total += float(np.exp(shifted, out=shifted).sum())
+    return facts.total
+
+
+def _total_and_expected(row: Logits, top: float) -> tuple[float, float]:
+    total = expected = 0.0
+    for shifted in _blocks(row, top):
+        np.maximum(shifted, _NO_MASS, out=shifted)
+        weights = np.exp(shifted)
+        total += float(weights.sum())
+        # not np.dot: its threads cost more than they give, and fight with those of the models
+        expected += float(np.multiply(weights, shifted, out=weights).sum())
+    return total, expected
+
+
+def _blocks(row: Logits, top: float) -> Iterator[Logits]:
+    """Yield logits minus the largest one, block by block, as new arrays."""
+    for start in range(0, row.size, _BLOCK):
+        with np.errstate(over="ignore"):  # what is below the largest number has no weight
+            shifted = row[start : start + _BLOCK] - np.float32(top)
+        yield shifted

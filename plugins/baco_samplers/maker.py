@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from baco_core.rows import Logits
-from baco_samplers.filters import Mask
+from baco_samplers.filters import Ids
 
-Filter = Callable[[Logits], Mask]
-"""From the logits of some tokens, in order of token id, to the mask of those it keeps."""
+Filter = Callable[[Logits], Ids]
+"""From the logits of some tokens, in order of token id, to the indices of those it keeps, ascending."""
 
 
 def make_filter(filters: Sequence[Filter]) -> Callable[[Logits], Logits]:
@@ -23,7 +23,7 @@ def make_filter(filters: Sequence[Filter]) -> Callable[[Logits], Logits]:
     def apply(logits: Logits) -> Logits:
         if not filters:
             return logits.copy()
-        ids = np.flatnonzero(filters[0](logits))
+        ids = filters[0](logits)
         for keep in filters[1:]:
             ids = ids[keep(logits[ids])]
         row = np.full_like(logits, -np.inf)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baco_core.errors import ConfigError, ModelError
-from baco_core.rows import Logits
+from baco_core.rows import Logits, largest
 from baco_samplers.filters import keep_min_p, keep_top_k, keep_top_p, keep_typical
 from baco_samplers.maker import Filter, make_filter
 from baco_samplers.penalties import penalise_presence_and_frequency, penalise_repetition
@@ -103,9 +103,9 @@ class Multinomial:
         Raises ModelError when the row is no distribution, ConfigError when `logit_bias` names a token
         the model does not have or bans them all.
         """
-        if not np.isfinite(logits.max()):
+        if not math.isfinite(largest(logits)):
             raise ModelError(
-                f"a row of logits is no distribution (its largest value is {logits.max()}); "
+                f"a row of logits is no distribution (its largest value is {largest(logits)}); "
                 "export the model again, or with a wider precision"
             )
         row = self._penalised(_biased(logits, self.logit_bias), history)

@@ -1,19 +1,22 @@
-"""Rows that are no distribution, and temperatures that are nearly none."""
+"""Rows that are no distribution, temperatures that are nearly none, and what is remembered of a row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
+from baco_core import rows
 from baco_core.errors import ModelError
 from baco_core.exchange import SharedTokens
 from baco_core.lane import Lane, Prefix
 from baco_core.model import TokenSequence
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
-from baco_core.rows import Rows
+from baco_core.rows import Logits, Rows, entropy, largest, log_normaliser, top_probability
 from baco_core.testing.fakes import FakeModel, FakeSequence, PlainSampler
 
 
@@ -60,3 +63,60 @@ def test_a_temperature_next_to_nothing_is_greedy(temperature: float, kept: int) 
     row = np.full(64, -np.inf, np.float32)
     row[:kept] = np.linspace(3.0, 40.0, kept)
     assert Picker(PlainSampler(temperature), GumbelNoise(0)).pick(row, (), 0) == kept - 1
+
+
+NUMBERS: list[Callable[[Logits], float]] = [largest, log_normaliser, top_probability, entropy]
+
+
+def made_row(seed: int, size: int = 70_000) -> Logits:
+    return np.random.default_rng(seed).normal(-8, 3, size).astype(np.float32)
+
+
+def frozen(row: Logits) -> Logits:
+    row = row.copy()
+    row.setflags(write=False)
+    return row
+
+
+@pytest.mark.parametrize("order", [NUMBERS, NUMBERS[::-1]], ids=["forwards", "backwards"])
+def test_numbers_of_a_row_are_the_same_whoever_asked_before(
+    order: list[Callable[[Logits], float]],
+) -> None:
+    for seed in range(5):
+        row = made_row(seed)
+        shared = frozen(row)
+        assert [number(shared) for number in order] == [number(row) for number in order]
+        exact = row.astype(np.float64)
+        assert log_normaliser(shared) == pytest.approx(np.log(np.exp(exact).sum()), abs=1e-6)
+
+
+def test_a_row_that_may_change_is_looked_at_anew() -> None:
+    row = made_row(0)
+    before = [number(row) for number in NUMBERS]
+    row[3] = 9.0
+    after = [number(row) for number in NUMBERS]
+    assert after == [number(frozen(row)) for number in NUMBERS]
+    assert all(one != two for one, two in zip(before, after, strict=True))
+
+
+def test_a_read_only_row_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = frozen(made_row(1))
+    expected = [number(row) for number in NUMBERS]
+    monkeypatch.setattr(rows, "_blocks", lambda *_: pytest.fail("the row was read again"))
+    assert [number(row) for number in NUMBERS] == expected
+
+
+def test_what_is_known_of_a_row_goes_with_it() -> None:
+    gc.collect()
+    known = len(rows._known)
+    for seed in range(50):
+        assert math.isfinite(entropy(frozen(made_row(seed, 300))))
+    assert len(rows._known) == known
+
+
+def test_a_view_of_a_row_is_a_row_of_its_own() -> None:
+    several = np.stack([made_row(2, 500), made_row(3, 500)])
+    several.setflags(write=False)
+    assert [log_normaliser(several[index]) for index in (0, 1, 0)] == [
+        log_normaliser(several[index].copy()) for index in (0, 1, 0)
+    ]

@@ -39,23 +39,23 @@ def test_a_flat_row_has_the_entropy_of_its_size(size: int) -> None:
 def test_signals_agree_with_the_plain_formulas(row: Logits) -> None:
     exact = [math.exp(float(logit) - float(row.max())) for logit in row]
     p = [weight / math.fsum(exact) for weight in exact]
-    assert top_probability(row) == pytest.approx(max(p), rel=1e-12)
-    assert entropy(row) == pytest.approx(-math.fsum(q * math.log(q) for q in p if q > 0), abs=1e-10)
+    assert top_probability(row) == pytest.approx(max(p), rel=1e-6)
+    assert entropy(row) == pytest.approx(-math.fsum(q * math.log(q) for q in p if q > 0), abs=2e-6)
 
 
 @given(rows, st.sampled_from([-1e30, -1e4, 1e4, 1e30]))
 def test_signals_stay_in_their_range_for_huge_logits(row: Logits, offset: float) -> None:
     shifted = row + np.float32(offset)
     assert 0 < top_probability(shifted) <= 1
-    assert 0 <= entropy(shifted) <= math.log(row.size) + 1e-9
+    assert 0 <= entropy(shifted) <= math.log(row.size)
 
 
 def test_rows_longer_than_a_block_are_read_whole() -> None:
     rng = np.random.default_rng(0)
-    row = rng.normal(scale=2, size=40_001).astype(np.float32)
+    row = rng.normal(scale=2, size=150_001).astype(np.float32)
     p = np.exp(row.astype(np.float64) - np.log(np.exp(row.astype(np.float64)).sum()))
-    assert top_probability(row) == pytest.approx(p.max(), rel=1e-12)
-    assert entropy(row) == pytest.approx(-(p * np.log(p)).sum(), rel=1e-12)
+    assert top_probability(row) == pytest.approx(p.max(), rel=1e-6)
+    assert entropy(row) == pytest.approx(-(p * np.log(p)).sum(), rel=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

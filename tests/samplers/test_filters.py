@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from baco_core.rows import Logits
-from baco_samplers.filters import Mask, keep_min_p, keep_top_k, keep_top_p, keep_typical
+from baco_samplers.filters import Ids, keep_min_p, keep_top_k, keep_top_p, keep_typical
 
-FILTERS: dict[str, tuple[Callable[[Logits, float], Mask], float]] = {
+FILTERS: dict[str, tuple[Callable[[Logits, float], Ids], float]] = {
     "top_p": (keep_top_p, 1.0),
     "typical": (keep_typical, 1.0),
     "min_p": (keep_min_p, 0.0),
@@ -33,9 +33,9 @@ def row_of(*probabilities: float) -> Logits:
         return np.log(np.asarray(probabilities)).astype(np.float32)
 
 
-def kept(mask: Mask) -> list[int]:
-    assert mask.dtype == np.bool_
-    return np.flatnonzero(mask).tolist()
+def kept(ids: Ids) -> list[int]:
+    assert (np.diff(ids) > 0).all()
+    return ids.tolist()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def distribution(row: Logits) -> list[float]:
 def near_a_step(keys: Sequence[float], p: Sequence[float], mass: float) -> bool:
     """Say whether rounding may decide: the mass is met exactly by a prefix."""
     order = sorted(range(len(keys)), key=lambda i: (keys[i], i))
-    return any(abs(held - mass) < 1e-9 for held in np.cumsum([p[index] for index in order]))
+    return any(abs(held - mass) < 1e-5 for held in np.cumsum([p[index] for index in order]))
 
 
 @given(rows, st.floats(0, 0.999))
@@ -140,9 +140,9 @@ def test_top_p_agrees_with_its_definition(row: Logits, mass: float) -> None:
 def test_typical_agrees_with_its_definition(row: Logits, mass: float) -> None:
     p = distribution(row)
     entropy = -math.fsum(q * math.log(q) for q in p)
-    keys = [round(abs(-math.log(q) - entropy), 9) for q in p]
+    keys = [round(abs(-math.log(q) - entropy), 5) for q in p]
     close = sorted(set(keys))
-    if not near_a_step(keys, p, mass) and all(b - a > 2e-9 for a, b in pairwise(close)):
+    if not near_a_step(keys, p, mass) and all(b - a > 2e-5 for a, b in pairwise(close)):
         expected = prefix(keys, p, mass)
         found = kept(keep_typical(row, mass))
         assert len(found) == len(expected)
@@ -153,9 +153,9 @@ def test_typical_agrees_with_its_definition(row: Logits, mass: float) -> None:
 def test_min_p_agrees_with_its_definition(row: Logits, fraction: float) -> None:
     p = distribution(row)
     clear = [i for i, q in enumerate(p) if abs(q - fraction * max(p)) > 1e-6 * q]
-    mask = keep_min_p(row, fraction)
+    found = set(kept(keep_min_p(row, fraction)))
     if fraction > 0:
-        assert [bool(mask[i]) for i in clear] == [p[i] >= fraction * max(p) for i in clear]
+        assert [i in found for i in clear] == [p[i] >= fraction * max(p) for i in clear]
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -163,7 +163,7 @@ def test_min_p_agrees_with_its_definition(row: Logits, fraction: float) -> None:
 def test_a_stricter_setting_keeps_a_subset(name: str, row: Logits, one: float, two: float) -> None:
     keep, neutral = FILTERS[name]
     loose, strict = sorted((one, two), key=lambda setting: abs(setting - neutral))
-    assert not (keep(row, strict) & ~keep(row, loose)).any()
+    assert set(kept(keep(row, strict))) <= set(kept(keep(row, loose)))
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -173,15 +173,15 @@ def test_something_is_always_left_and_the_neutral_setting_keeps_everything(
 ) -> None:
     keep, neutral = FILTERS[name]
     assert np.isfinite(row[keep(row, setting)]).any()
-    assert keep(row, neutral).all()
+    assert kept(keep(row, neutral)) == list(range(row.size))
 
 
 @given(rows, shares, st.integers(1, 40))
 def test_the_top_token_stays_in_every_filter_but_typical(row: Logits, share: float, k: int) -> None:
     top = int(row.argmax())
-    assert keep_top_k(row, k)[top]
-    assert keep_top_p(row, share)[top]
-    assert keep_min_p(row, share)[top]
+    assert top in kept(keep_top_k(row, k))
+    assert top in kept(keep_top_p(row, share))
+    assert top in kept(keep_min_p(row, share))
 
 
 @pytest.mark.parametrize("size", [777, 49_152, 262_144])
@@ -195,8 +195,7 @@ def test_large_rows_agree_with_sorting_them_whole(size: int, scale: float) -> No
     for keys, keep in ((-log_p, keep_top_p), (np.abs(log_p - (p * log_p).sum()), keep_typical)):
         order = np.argsort(keys, kind="stable")
         for mass in (0.1, 0.5, 0.9, 0.99):
-            expected = np.zeros(size, np.bool_)
-            expected[order[: np.searchsorted(np.cumsum(p[order]), mass) + 1]] = True
+            expected = np.sort(order[: np.searchsorted(np.cumsum(p[order]), mass) + 1])
             assert np.array_equal(keep(row, mass), expected)
     order = np.argsort(-row, kind="stable")
     for k in (1, 50, 700, 5_000):
