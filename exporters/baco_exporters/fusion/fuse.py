@@ -1,0 +1,49 @@
+"""From an exported graph to a fused one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from onnx import TensorProto
+
+from baco_exporters.fusion.anchors import find_anchors
+from baco_exporters.fusion.architecture import Architecture
+from baco_exporters.fusion.layer import find_layers
+from baco_exporters.fusion.outcome import Fused, NotFusableError, Unfused, operators
+from baco_exporters.fusion.patterns import fuse_patterns
+from baco_exporters.fusion.rewrite import rewrite
+from baco_exporters.fusion.skeleton import put_together, simplify, take_apart
+from baco_exporters.fusion.view import View
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+def fuse(model: ModelProto, config: Any) -> Fused | Unfused:
+    """See `baco_exporters.fusion.fuse`."""
+    architecture = config if isinstance(config, Architecture) else Architecture.of(config)
+    try:
+        _check(model, architecture)
+        fused = _fuse(model, architecture)
+    except NotFusableError as reason:
+        return Unfused(str(reason))
+    return Fused(fused, operators(model.graph), operators(fused.graph))
+
+
+def _fuse(model: ModelProto, architecture: Architecture) -> ModelProto:
+    bare, weights = take_apart(model)
+    view = View(simplify(bare), weights)
+    layers = list(find_layers(view, find_anchors(view), architecture))
+    bare = simplify(rewrite(view, layers))
+    fuse_patterns(bare)
+    return put_together(bare, weights)
+
+
+def _check(model: ModelProto, architecture: Architecture) -> None:
+    caches = [value for value in model.graph.input if value.name.startswith("past_key_values.")]
+    if not caches:
+        raise NotFusableError("the graph has no KV cache")
+    if any(value.type.tensor_type.elem_type != TensorProto.FLOAT for value in caches):
+        raise NotFusableError("the KV cache is not float32; fuse before the precision is changed")
+    if not architecture.positions:
+        raise NotFusableError(f"the configuration of {architecture.name!r} states no context limit")
