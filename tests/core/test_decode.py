@@ -246,9 +246,9 @@ def test_sources_change_only_where_the_speaker_would_begin_a_word(
 
 def test_an_unused_model_is_never_run() -> None:
     world = World()
-    run(world, ScriptedRouter((BASE,)))
+    steps = run(world, ScriptedRouter((BASE,)))
     assert world.models[ALIGNED].forwards == 0
-    assert world.models[BASE].forwards == 24
+    assert world.models[BASE].forwards == len(steps)
 
 
 def test_who_may_change_at_every_token_runs_only_who_speaks() -> None:
@@ -262,8 +262,8 @@ def test_who_may_change_at_every_token_runs_only_who_speaks() -> None:
 def test_plain_runs_both_models_for_every_token_and_lazy_reads_what_was_missed_in_one_chunk() -> None:
     eager, idle = World(), World()
     script = ScriptedRouter((BASE,) * 11 + (ALIGNED,))
-    run(eager, script, schedule="plain", everywhere=True, length=12)
-    run(idle, script, schedule="lazy", everywhere=True, length=12)
+    run(eager, script, seed=2, schedule="plain", everywhere=True, length=12)
+    run(idle, script, seed=2, schedule="lazy", everywhere=True, length=12)  # a seed that draws no end token
     assert {source: model.forwards for source, model in eager.models.items()} == {BASE: 12, ALIGNED: 12}
     # the base model picks 11 tokens; the aligned one reads its context, then 11 tokens at once
     assert {source: model.forwards for source, model in idle.models.items()} == {BASE: 11, ALIGNED: 2}
