@@ -1,0 +1,99 @@
+"""Contestants that run in turn, and what their runs say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from baco_core.bench.bench import in_turn
+from baco_core.bench.figures import NotMeasured, spread
+
+Answer = Mapping[str, Any]
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A name, what runs it in a round, and what is constant about it."""
+
+    name: str
+    run: Callable[[int], Answer]
+
+
+@dataclass
+class Contest:
+    """Runs contestants in turn: a warm-up round, then `rounds` that count."""
+
+    contestants: Sequence[Contestant]
+    rounds: int
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+
+    def work(self) -> Contest:
+        """Run all rounds and return itself."""
+        for one in self.contestants:
+            self._tell(f"warm-up: {one.name}")
+            one.run(0)
+        for number in range(self.rounds):
+            for one in in_turn(self.contestants, number):
+                answer = with_speed(one.run(number))
+                self.answers.setdefault(one.name, []).append({"round": number, **answer})
+                self._tell(f"{number + 1}/{self.rounds} {one.name}: {_said(answer)}")
+        return self
+
+    def row(self, name: str, figures: Sequence[str]) -> Figures:
+        """Return the medians and quartiles of some figures of a contestant."""
+        return {"name": name, **{figure: plain(self._spread(name, figure)) for figure in figures}}
+
+    def rows(self, *figures: str) -> list[Figures]:
+        """Return that of all contestants."""
+        return [self.row(one.name, figures) for one in self.contestants]
+
+    def ratio(self, name: str, other: str | Sequence[str], figure: str = "ms_per_token") -> Figures:
+        """Return a figure over another's in the same round, or over the sum of several others'."""
+        others = [other] if isinstance(other, str) else list(other)
+        values = []
+        for number, answer in enumerate(self.answers[name]):
+            below = [self.answers[one][number].get(figure) for one in others]
+            above = answer.get(figure)
+            known = above is not None and all(value is not None for value in below)
+            values.append(above / sum(below) if known else NotMeasured("a run wrote too little"))
+        return plain(spread(values))
+
+    def _spread(self, name: str, figure: str) -> Any:
+        values = [answer.get(figure) for answer in self.answers[name]]
+        kept = [value if isinstance(value, (int, float)) else NotMeasured(_reason(value)) for value in values]
+        return spread(kept)
+
+    @staticmethod
+    def _tell(text: str) -> None:
+        print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def with_speed(answer: Answer) -> Answer:
+    """Return an answer with the figures that follow from its seconds, where it has none of its own."""
+    if "ids" not in answer:
+        return answer
+    tokens = len(answer["ids"])
+    speed = 1000 * answer["decode_seconds"] / (tokens - 1)
+    return {"tokens": tokens, "ms_per_token": speed, **{k: v for k, v in answer.items() if k != "ids"}}
+
+
+def plain(value: Any) -> Figures:
+    """Return a spread, or the reason for none, as data."""
+    data: Figures = msgspec.to_builtins(value)
+    return data
+
+
+def _reason(value: Any) -> str:
+    return str(value).removeprefix("not measured: ") if value else "a run wrote too little"
+
+
+def _said(answer: Answer) -> str:
+    speed = answer.get("ms_per_token")
+    share = answer.get("base_share")
+    told = f"{speed:.2f} ms a token" if speed is not None else "too little written"
+    return f"{told}, base share {share:.0%}" if share is not None else told
