@@ -100,7 +100,20 @@ class ExportConfig:
     base: Annotated[str | None, _about("Source of the base model.")] = None
     aligned: Annotated[str | None, _about("Source of the aligned model.")] = None
     model: Annotated[str | None, _about("Source of a single model, seen in two ways.")] = None
-    precision: Annotated[Literal["fp32", "fp16"], _about("Precision of the weights.")] = "fp32"
+    precision: Annotated[Literal["fp32", "fp16", "int8", "int4"], _about("Precision of the weights.")] = (
+        "fp32"
+    )
+    fuse: Annotated[
+        bool,
+        _about("Compute attention with one operator over a preallocated cache, where that is known."),
+    ] = True
+    accuracy_level: Annotated[
+        Literal[0, 1, 4],
+        _about("Of int8 and int4 products: 4 multiplies in 8 bits, 0 and 1 in fp32."),
+    ] = 4
+    block_size: Annotated[
+        Literal[32, 64, 128], _about("int8 and int4 weights that share a scale; rows are exact with 32.")
+    ] = 32
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,24 +14,20 @@ from baco_core.bundle import FORMAT, MANIFEST_NAME, SINGLE, FileRecord, Manifest
 from baco_core.errors import ExportError
 from baco_exporters.fetch import Fetched, fetch
 from baco_exporters.member import MemberExport
-from baco_exporters.onnx_export import Precision
 from baco_exporters.partial import partial_folder
 from baco_exporters.progress import Progress
+from baco_exporters.recipe import Recipe
 
 _MADE_WITH = ("baco", "optimum-onnx", "transformers", "torch", "onnx", "onnxruntime", "tokenizers", "gguf")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to export: a SOURCE for each member (`base` and `aligned`, or `model`), and where to.
-
-    `compact` is the number of bits in which fp32 weights are stored: 8, 16, or None for all of them.
-    """
+    """What to export: a SOURCE for each member (`base` and `aligned`, or `model`), where to, and how."""
 
     sources: Mapping[str, str]
     out: Path
-    precision: Precision = "fp32"
-    compact: int | None = None
+    recipe: Recipe = field(default_factory=Recipe)
     force: bool = False
 
 
@@ -69,7 +65,7 @@ def _write(order: Order, fetched: Mapping[str, Fetched], folder: Path, progress:
     for text, source in fetched.items():
         names = [name for name, wanted in order.sources.items() if wanted == text]
         member = names[0] if len(names) == 1 else SINGLE
-        export = MemberExport(member, source, folder, order.precision, order.compact, progress)
+        export = MemberExport(member, source, folder, order.recipe, progress)
         records |= dict.fromkeys(names, export.run())
     _write_notice(fetched.values(), folder)
     manifest = Manifest(FORMAT, {name: records[name] for name in order.sources}, _files(folder), made_with())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baco_core.command import Command
 from baco_core.errors import BacoError, ConfigError, ExportError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from baco_core.config import Config
     from baco_exporters.bundle import Order
     from baco_exporters.progress import Progress
+    from baco_exporters.recipe import Recipe
 
 _SOURCE = (
     "SOURCE is a folder, a hub id (org/name[@revision]), a .gguf file, a name that `baco pull --list` shows, "
@@ -35,7 +36,28 @@ def _configure_export(parser: ArgumentParser) -> None:
         "-c", "--config", type=Path, metavar="FILE", help="take sources and bundle from a config"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle's folder")
-    parser.add_argument("--precision", choices=("fp32", "fp16"), help="of the weights (default: fp32)")
+    parser.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8", "int4"), help="of the weights (default: fp32)"
+    )
+    parser.add_argument(
+        "--fuse",
+        action=BooleanOptionalAction,
+        help="compute attention with one operator over a preallocated cache (default: where that is known)",
+    )
+    parser.add_argument(
+        "--accuracy-level",
+        type=int,
+        choices=(0, 1, 4),
+        help="of int8 and int4 products: 4 (default) multiplies in 8 bits, two to three times as fast; "
+        "0 and 1 multiply in fp32",
+    )
+    parser.add_argument(
+        "--block-size",
+        type=int,
+        choices=(32, 64, 128),
+        help="int8 and int4 weights that share a scale (default: 32; with larger blocks rows depend on how "
+        "many tokens are read at once, so that speculation is not exact)",
+    )
     parser.add_argument(
         "--compact",
         type=int,
@@ -95,14 +117,29 @@ def read_order(options: Namespace) -> Order:
 
     config = load_config(options.config) if options.config else None
     sources = _sources(options, config)
-    stated = config.export.precision if config and config.export else "fp32"
-    precision = options.precision or stated
-    if options.compact and precision != "fp32":
-        raise ConfigError(
-            "baco export: --compact stores fp32 weights in fewer bits; leave --precision at fp32."
-        )
     out = options.out or _config_folder(config)
-    return Order(sources, out, precision=precision, compact=options.compact, force=options.force)
+    return Order(sources, out, _recipe(options, config), force=options.force)
+
+
+def _recipe(options: Namespace, config: Config | None) -> Recipe:
+    """Return what the arguments state, then the config, then the defaults."""
+    from dataclasses import fields
+
+    from baco_exporters.recipe import Recipe
+
+    section = config.export if config else None
+    stated: dict[str, Any] = {}
+    for name in (declared.name for declared in fields(Recipe)):
+        value = getattr(options, name)
+        value = getattr(section, name, None) if value is None else value
+        stated |= {} if value is None else {name: value}
+    recipe = Recipe(**stated)
+    if recipe.bits is None and (options.accuracy_level is not None or options.block_size is not None):
+        raise ConfigError(
+            "baco export: --accuracy-level and --block-size are those of quantised weights; "
+            f"pass --precision int4 or int8, not {recipe.precision}."
+        )
+    return recipe
 
 
 def _sources(options: Namespace, config: Config | None) -> dict[str, str]:

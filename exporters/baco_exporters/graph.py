@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 _SHARED_FROM = 1024
 """Elements; below, a copy costs less than a look."""
-_EXTERNAL_FROM = 32 << 20
-"""Bytes of weights from which they go into a file of their own, which a runtime can map."""
 
 
 def share_weights(model: ModelProto) -> int:
@@ -31,18 +28,6 @@ def share_weights(model: ModelProto) -> int:
     _share_equal(model.graph)
     _share_transposed(model.graph)
     return before - _weight_bytes(model.graph)
-
-
-def save_model(model: ModelProto, path: Path) -> None:
-    """Write the graph to `path`, and large weights to `path` with `.data` appended."""
-    import onnx
-
-    if _weight_bytes(model.graph) < _EXTERNAL_FROM:
-        onnx.save_model(model, path)
-        return
-    data = path.with_name(path.name + ".data")
-    onnx.save_model(model, path, save_as_external_data=True, location=data.name, size_threshold=1024)
-    data.chmod(path.stat().st_mode & 0o777)  # onnx keeps the data file to its owner
 
 
 def _share_equal(graph: GraphProto) -> None:

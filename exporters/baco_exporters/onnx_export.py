@@ -13,7 +13,6 @@ from baco_exporters.torch_model import TASK, TorchModel
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
-Precision = Literal["fp32", "fp16"]
 OPSET = 18
 """The opset Optimum's configurations are written for."""
 
@@ -40,7 +39,7 @@ def run_optimum(model: TorchModel, folder: Path) -> None:
         ) from error
 
 
-def take_graph(folder: Path, precision: Precision) -> ModelProto:
+def take_graph(folder: Path, precision: Literal["fp32", "fp16"]) -> ModelProto:
     """Return the graph that run_optimum left in `folder`, and remove the folder.
 
     `fp16` is mixed precision: see `half`. Raises ExportError when a weight is too large for it.
@@ -76,7 +75,14 @@ def kv_layout(graph: ModelProto) -> KvLayout:
             "layers; this architecture cannot be paired."
         )
     dtype = onnx.helper.tensor_dtype_to_np_dtype(caches[0].type.tensor_type.elem_type)
-    return KvLayout(layers=len(caches) // 2, heads=heads, head_size=size, dtype=str(dtype))
+    is_fused = any(value.name == "seqlens_k" for value in graph.graph.input)
+    return KvLayout(
+        layers=len(caches) // 2,
+        heads=heads,
+        head_size=size,
+        dtype=str(dtype),
+        layout="shared" if is_fused else "growing",
+    )
 
 
 def _heads_and_size(value: ValueInfoProto) -> tuple[int, int]:

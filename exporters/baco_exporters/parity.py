@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from baco_core.bundle import ParityRecord
 from baco_core.errors import ExportError
+from baco_exporters.reader import GraphReader
 from baco_exporters.torch_model import TorchModel
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def measure(onnx_file: Path, found: Sequence[Reference], tolerance: float, membe
     `tolerance` is one of TOLERANCE. Raises ExportError that names tensor, prompt, position and figure when
     a difference is larger, or when a logit is not finite.
     """
-    graph = _Graph(onnx_file)
+    graph = GraphReader(onnx_file)
     limit = tolerance * max(1.0, *(_scale(reference.logits) for reference in found))
     short, long = found[:2], found[2:]
     check = _Check(graph, limit, member)
@@ -94,7 +95,7 @@ def measure(onnx_file: Path, found: Sequence[Reference], tolerance: float, membe
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    graph: _Graph
+    graph: GraphReader
     limit: float
     member: str
 
@@ -122,43 +123,6 @@ class _Check:
                 "no bundle was written. Export in fp32, or report the architecture."
             )
         return worst
-
-
-class _Graph:
-    """An exported graph on the CPU, and the shape of its cache as its inputs declare it."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self._inputs = {value.name: value for value in self._session.get_inputs()}
-        self._outputs = [value.name for value in self._session.get_outputs()]
-
-    def read(
-        self, ids: Sequence[int], cuts: Sequence[tuple[int, int]]
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Read `ids` cut by cut through the cache; yield each cut's start and rows [n, vocabulary]."""
-        cache = {name: self._empty(name) for name in self._inputs if name.startswith("past_key_values.")}
-        for start, stop in cuts:
-            values = self._session.run(None, {**self._tokens(ids, start, stop), **cache})
-            outputs = dict(zip(self._outputs, values, strict=True))
-            cache = {name: outputs[name.replace("past_key_values", "present", 1)] for name in cache}
-            yield start, np.asarray(outputs["logits"][0], np.float32)
-
-    def _tokens(self, ids: Sequence[int], start: int, stop: int) -> dict[str, NDArray[np.int64]]:
-        feeds = {
-            "input_ids": np.asarray(ids[start:stop], np.int64)[None],
-            "attention_mask": np.ones((1, stop), np.int64),
-            "position_ids": np.arange(start, stop, dtype=np.int64)[None],
-        }
-        return {name: value for name, value in feeds.items() if name in self._inputs}
-
-    def _empty(self, name: str) -> NDArray[np.generic]:
-        _, heads, _, size = self._inputs[name].shape
-        dtype = np.float16 if self._inputs[name].type == "tensor(float16)" else np.float32
-        return np.zeros((1, heads, 0, size), dtype)
 
 
 def _cuts(sizes: Sequence[int], total: int, first: int) -> list[tuple[int, int]]:

@@ -21,9 +21,11 @@ import numpy as np  # noqa: E402  (after the skips)
 
 from baco_core.bundle import Manifest, read_bundle  # noqa: E402
 from baco_core.errors import ExportError  # noqa: E402
-from baco_exporters import member, partial  # noqa: E402
+from baco_exporters import partial, stages  # noqa: E402
 from baco_exporters.bundle import Order, export_bundle  # noqa: E402
+from baco_exporters.parity import TOLERANCE  # noqa: E402
 from baco_exporters.progress import quiet  # noqa: E402
+from baco_exporters.recipe import Compact, Recipe  # noqa: E402
 
 
 def export(order: Order, folder: Path) -> Manifest:
@@ -111,15 +113,15 @@ def test_two_views_share_one_set_of_files(tmp_path: Path, llama: Path) -> None:
 
 
 def test_a_single_model_is_the_member_named_model(tmp_path: Path, llama: Path) -> None:
-    export(Order({"model": str(llama)}, tmp_path / "one", precision="fp16"), tmp_path)
+    export(Order({"model": str(llama)}, tmp_path / "one", Recipe(precision="fp16")), tmp_path)
     record = read_bundle(tmp_path / "one").member("model")
     assert record.precision == "fp16"
     assert record.kv.dtype == "float16"
 
 
 @pytest.mark.parametrize(("bits", "stored"), [(8, "fp32 stored as int8"), (16, "fp32 stored as fp16")])
-def test_compact_weights_are_measured_too(tmp_path: Path, llama: Path, bits: int, stored: str) -> None:
-    export(Order({"model": str(llama)}, tmp_path / "one", compact=bits), tmp_path)
+def test_compact_weights_are_measured_too(tmp_path: Path, llama: Path, bits: Compact, stored: str) -> None:
+    export(Order({"model": str(llama)}, tmp_path / "one", Recipe(compact=bits)), tmp_path)
     record = read_bundle(tmp_path / "one").member("model")
     assert record.precision == stored
     assert record.kv.dtype == "float32"
@@ -304,7 +306,7 @@ def test_what_optimum_says_is_passed_on(tmp_path: Path, llama: Path, monkeypatch
 def test_a_graph_that_differs_from_pytorch_is_not_written(
     tmp_path: Path, llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(member.TOLERANCE, "fp32", 1e-9)
+    monkeypatch.setitem(TOLERANCE, "fp32", 1e-9)
     with pytest.raises(ExportError, match="model: parity failed: tensor 'logits'"):
         export(Order({"model": str(llama)}, tmp_path / "out"), tmp_path)
     assert names(tmp_path, but="noise.log") == []
@@ -360,7 +362,7 @@ def test_an_interrupt_leaves_nothing_and_a_second_run_works(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(member, "measure", interrupted)
+        patched.setattr(stages, "measure", interrupted)
         with pytest.raises(KeyboardInterrupt):
             export(Order({"model": str(llama)}, tmp_path / "out"), tmp_path)
     assert names(tmp_path, but="noise.log") == []

@@ -70,8 +70,10 @@ def test_an_order_is_read_from_arguments(tmp_path: Path) -> None:
 
 def commands_order(sources: dict[str, str], out: Path, **values: object) -> object:
     from baco_exporters.bundle import Order
+    from baco_exporters.recipe import Recipe
 
-    return Order(sources, out, **values)  # type: ignore[arg-type]
+    force = bool(values.pop("force", False))
+    return Order(sources, out, Recipe(**values), force=force)  # type: ignore[arg-type]
 
 
 def test_an_order_is_read_from_a_config(tmp_path: Path) -> None:

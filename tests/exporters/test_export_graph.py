@@ -11,9 +11,10 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from baco_core.errors import ExportError  # noqa: E402  (after the skips)
-from baco_exporters.graph import save_model, share_weights  # noqa: E402
+from baco_exporters.graph import share_weights  # noqa: E402
 from baco_exporters.half import to_half  # noqa: E402
 from baco_exporters.onnx_export import kv_layout, vocabulary_size  # noqa: E402
+from baco_exporters.weights_file import save_model  # noqa: E402
 
 ROWS, WIDTH = 60, 24
 TABLE = np.random.default_rng(0).standard_normal((ROWS, WIDTH)).astype(np.float32)

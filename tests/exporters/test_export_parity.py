@@ -14,7 +14,6 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from baco_core.errors import ExportError  # noqa: E402  (after the skips)
-from baco_exporters.graph import save_model  # noqa: E402
 from baco_exporters.onnx_export import run_optimum, take_graph  # noqa: E402
 from baco_exporters.parity import (  # noqa: E402
     SENTENCE,
@@ -26,6 +25,7 @@ from baco_exporters.parity import (  # noqa: E402
     unchecked_window,
 )
 from baco_exporters.progress import quiet  # noqa: E402
+from baco_exporters.weights_file import save_model  # noqa: E402
 
 
 def encode(text: str) -> list[int]:

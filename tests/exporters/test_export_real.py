@@ -134,12 +134,12 @@ def test_the_exported_models_know_what_comes_next(
 ) -> None:
     from tokenizers import Tokenizer
 
-    from baco_exporters.parity import _Graph
+    from baco_exporters.reader import GraphReader
 
     record = gemma_and_smollm2.member(member)
     tokenizer = Tokenizer.from_file(str(gemma_and_smollm2.path(record.tokenizer)))
     ids: Sequence[int] = [*record.bos_ids, *tokenizer.encode(prompt, add_special_tokens=False).ids]
-    graph = _Graph(gemma_and_smollm2.path(record.model))
+    graph = GraphReader(gemma_and_smollm2.path(record.model))
     rows = [rows for _, rows in graph.read(ids, [(0, len(ids))])]
     assert tokenizer.decode([int(rows[0][-1].argmax())]) == expected
 

@@ -1,0 +1,186 @@
+"""From Optimum's graph to the files of a bundle: fuse, quantise, give it slots; every step is checked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baco_core.bundle import FusionRecord, KvLayout, ParityRecord, QualityRecord
+from baco_exporters.graph import share_weights
+from baco_exporters.onnx_export import kv_layout, vocabulary_size
+from baco_exporters.parity import TOLERANCE, Reference, measure
+from baco_exporters.progress import Progress
+from baco_exporters.recipe import SLOTS, Recipe
+from baco_exporters.weights_file import load_bare, save_model
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_WORTH_SAYING = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The model a graph is compared with: its configuration, PyTorch's logits, and how it reads a text."""
+
+    config: Any
+    references: Sequence[Reference]
+    encode: Callable[[str], Sequence[int]]
+    bos: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What lies in a member's folder now. `slots` are the names of the files by their count."""
+
+    kv: KvLayout
+    vocabulary: int
+    parity: ParityRecord
+    slots: dict[str, str] = field(default_factory=dict)
+    fusion: FusionRecord | None = None
+    quality: QualityRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Makes the graph of the member `name` at `path` what the recipe says."""
+
+    name: str
+    path: Path
+    recipe: Recipe
+    original: Original
+    progress: Progress
+
+    def run(self, graph: ModelProto) -> Made:
+        """Write the graph and what is made of it. Raises ExportError when a check fails."""
+        layout, vocabulary = kv_layout(graph), vocabulary_size(graph)
+        parity = self._write(graph)
+        fusion, fused = self._fuse()
+        made = Made(layout, vocabulary, parity, fusion=fusion)
+        if fused is not None:
+            made = replace(made, kv=replace(layout, layout="shared"), parity=self._write(fused, fused=True))
+            del fused
+        if self.recipe.compact:
+            made = replace(made, parity=self._compact(made))
+        if self.recipe.bits:
+            made = replace(made, quality=self._quantise())
+        return replace(made, slots=self._slots()) if made.kv.layout == "shared" else made
+
+    def _write(self, graph: ModelProto, *, fused: bool = False) -> ParityRecord:
+        with self._phase("write the fused graph" if fused else "write the graph"):
+            saved = share_weights(graph)
+            save_model(graph, self.path, mapped=fused)
+        if saved > _WORTH_SAYING and not fused:
+            self._note(f"{saved / 1e6:.0f} MB of weights were there twice and are shared")
+        return self._compare(TOLERANCE[self.recipe.exported_as])
+
+    def _compare(self, tolerance: float) -> ParityRecord:
+        with self._phase("compare with PyTorch"):
+            parity = measure(self.path, self.original.references, tolerance, self.name)
+        self._note(
+            f"largest logit difference at once {parity.whole:.2g}, token by token {parity.steps:.2g}, "
+            f"in chunks {parity.chunks:.2g} (allowed: {parity.tolerance:.2g})"
+        )
+        return parity
+
+    def _fuse(self) -> tuple[FusionRecord, ModelProto | None]:
+        """Return the record and the fused graph, if there is one."""
+        import onnx
+
+        from baco_exporters.fusion.fuse import fuse
+        from baco_exporters.fusion.outcome import Fused
+
+        if reason := self._not_to_be_fused:
+            return FusionRecord(reason=reason), None
+        with self._phase("fuse attention"):
+            outcome = fuse(onnx.load(self.path), self.original.config)
+        if not isinstance(outcome, Fused):
+            self._note(f"left unfused: {outcome.reason}")
+            return FusionRecord(reason=outcome.reason), None
+        before, after = sum(outcome.before.values()), sum(outcome.after.values())
+        self._note(f"{before} operators became {after}")
+        return FusionRecord(outcome.before, outcome.after), outcome.model
+
+    @property
+    def _not_to_be_fused(self) -> str:
+        if not self.recipe.fuse:
+            return "fusing was not asked for"
+        if self.recipe.precision == "fp16":
+            return "fp16 is exported for GPUs, and fused graphs are checked on the CPU"
+        return ""
+
+    def _compact(self, made: Made) -> ParityRecord:
+        import onnx
+
+        from baco_exporters.compact import compact_weights
+
+        stored = "int8" if self.recipe.compact == 8 else "fp16"
+        with self._phase(f"store the weights in {self.recipe.compact} bits"):
+            graph = compact_weights(onnx.load(self.path), bits=16 if self.recipe.compact == 16 else 8)
+            save_model(graph, self.path, mapped=made.kv.layout == "shared")
+        return self._compare(TOLERANCE[stored])
+
+    def _quantise(self) -> QualityRecord:
+        """Put the quantised graph in the place of the float32 one, after reading a text with both."""
+        import onnx
+
+        from baco_exporters.quantise import quantise
+
+        small = self.path.parent / "quantised" / self.path.name
+        with self._phase(f"quantise the weights ({self.recipe.precision})"):
+            graph = onnx.load(self.path)
+            bits = quantise(graph, self.recipe)
+            save_model(graph, small, mapped=True)
+        quality = replace(
+            self._quality(small),
+            bits=bits,
+            block_size=self.recipe.block_size,
+            accuracy_level=self.recipe.accuracy_level,
+        )
+        for path in small.parent.iterdir():
+            path.replace(self.path.with_name(path.name))
+        shutil.rmtree(small.parent)
+        return quality
+
+    def _quality(self, small: Path) -> QualityRecord:
+        from baco_exporters.quality import check_quality, measure_quality
+        from baco_exporters.reader import GraphReader
+
+        original = self.original
+        limit = getattr(original.config, "max_position_embeddings", None)
+        with self._phase("read a held-out text with both"):
+            found = measure_quality(
+                GraphReader(self.path), GraphReader(small), original.encode, original.bos, limit
+            )
+        self._note(
+            f"KL {found.kl:.3g} nats a token, same likeliest token {found.top1_agreement:.1%}, perplexity "
+            f"{found.perplexity:.4g} (fp32: {found.perplexity_fp32:.4g})"
+        )
+        check_quality(found, self.name, self.recipe.precision)
+        return found
+
+    def _slots(self) -> dict[str, str]:
+        """Write the graphs for several sequences, which refer to the same file of weights."""
+        import onnx
+
+        from baco_exporters.fusion import with_slots
+        from baco_exporters.slots_check import check_slots
+
+        names = {count: f"{self.path.stem}.slots{count}.onnx" for count in SLOTS}
+        with self._phase(f"write graphs for {', '.join(map(str, SLOTS))} sequences"):
+            for count, name in names.items():
+                onnx.save_model(with_slots(load_bare(self.path), count), self.path.with_name(name))
+        with self._phase("compare them with the graph for one"):
+            for count, name in names.items():
+                check_slots(self.path, self.path.with_name(name), count, self.original.references, self.name)
+        return {str(count): name for count, name in names.items()}
+
+    def _phase(self, title: str) -> AbstractContextManager[None]:
+        return self.progress.phase(f"{self.name}: {title}")
+
+    def _note(self, text: str) -> None:
+        self.progress.note(f"{self.name}: {text}")
