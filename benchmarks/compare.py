@@ -11,11 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+import sections
+import sections_process
+from laboratory import Laboratory, Section
 from peers.environment import Peers, set_up
-from sections import SECTIONS, Laboratory
 from worker import WorkerError
 
 from baco_core.bench.keep import keep
@@ -23,6 +26,18 @@ from baco_core.bench.machine import machine
 from baco_core.errors import BacoError
 
 RESULTS = Path(__file__).parent / "results"
+SECTIONS: Mapping[str, Callable[[Laboratory], Section]] = {
+    "single": sections.single,
+    "pair": sections.pair,
+    "schedules": sections.schedules,
+    "two-models": sections.two_models,
+    "batch": sections.batch,
+    "research": sections.research,
+    "memory": sections_process.memory,
+    "start": sections_process.start,
+    "context": sections_process.context,
+    "exactness-price": sections_process.exactness_price,
+}
 
 
 def main() -> int:

@@ -55,12 +55,15 @@ class Contest:
     def ratio(self, name: str, other: str | Sequence[str], figure: str = "ms_per_token") -> Figures:
         """Return a figure over another's in the same round, or over the sum of several others'."""
         others = [other] if isinstance(other, str) else list(other)
-        values = []
+        values: list[float | NotMeasured] = []
         for number, answer in enumerate(self.answers[name]):
-            below = [self.answers[one][number].get(figure) for one in others]
             above = answer.get(figure)
-            known = above is not None and all(value is not None for value in below)
-            values.append(above / sum(below) if known else NotMeasured("a run wrote too little"))
+            below = [self.answers[one][number].get(figure) for one in others]
+            known = [value for value in below if value is not None]
+            if above is None or len(known) < len(below):
+                values.append(NotMeasured("a run wrote too little"))
+            else:
+                values.append(above / sum(known))
         return plain(spread(values))
 
     def _spread(self, name: str, figure: str) -> Any:

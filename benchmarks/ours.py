@@ -13,7 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
-from protocol import serve
+from protocol import Handler, serve
 
 from baco_core.bench.about import plan_of
 from baco_core.bench.figures import NotMeasured
@@ -111,5 +111,11 @@ def ready() -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    handlers = {"write": write, "contexts": contexts, "plan": plan, "memory": memory, "alone": alone}
+    handlers: dict[str, Handler] = {
+        "write": write,
+        "contexts": contexts,
+        "plan": plan,
+        "memory": memory,
+        "alone": alone,
+    }
     serve(handlers, ready)

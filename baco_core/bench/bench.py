@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from baco_core.bench.figures import NotMeasured
 from baco_core.bench.run import Run, measure
 from baco_core.bench.variants import Refusal, Variant
 from baco_core.errors import BacoError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,6 @@ class Bench:
     """Whether a variant that this pair cannot be written with ends the bench; else it is left out."""
     runs: list[Timed] = field(default_factory=list)
     refused: dict[str, NotMeasured] = field(default_factory=dict)
-
-    @property
-    def rounds(self) -> int:
-        """How many runs there will be of each variant that is not refused."""
-        return self.repeats
 
     @property
     def finished(self) -> bool:
@@ -83,7 +81,7 @@ class Bench:
         return Timed(variant.name, number, prompt, seed, measure(variant.seeded(seed), self.prompts[prompt]))
 
 
-def in_turn(variants: Sequence[Variant], number: int) -> list[Variant]:
+def in_turn(variants: Sequence[T], number: int) -> list[T]:
     """Return the variants in the order of one round: each goes first as often, forwards and backwards."""
     start = (number // 2) % len(variants) if variants else 0
     turned = [*variants[start:], *variants[:start]]

@@ -43,7 +43,12 @@ def lines(weight: Weight) -> Iterator[str]:
         if isinstance(told, NotMeasured):
             yield f"{name} by part: {told}"
         else:
-            yield f"{name} by part: {', '.join(f'{part} {_mb(size).strip()}' for part, size in told.items())}"
+            yield f"{name} by part: {', '.join(_told(part, size) for part, size in told.items())}"
+
+
+def _told(part: str, size: int) -> str:
+    """Return a part as a model tells it: in bytes, but for the number of its sequences."""
+    return f"{size} {part}" if part == "sequences" else f"{part} {_mb(size).strip()}"
 
 
 def _mb(size: int) -> str:
