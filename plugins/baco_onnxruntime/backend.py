@@ -21,7 +21,8 @@ from baco_onnxruntime.budget import MIB, Budget
 from baco_onnxruntime.fused import FusedModel
 from baco_onnxruntime.fused_graph import FusedGraph
 from baco_onnxruntime.growing import GrowingModel
-from baco_onnxruntime.model import MIN_CHUNK, Needs, OnnxModel
+from baco_onnxruntime.model import Needs, OnnxModel
+from baco_onnxruntime.rounding import MIN_CHUNK
 from baco_onnxruntime.session import EXECUTION_PROVIDERS, Placement, Provider, Session
 
 Providers = Annotated[

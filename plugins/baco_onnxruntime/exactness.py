@@ -32,6 +32,8 @@ SHORT = 24
 """Tokens that are read in every way."""
 LONG = 160
 """Tokens that are read in large chunks and in small: beyond the first lengths where kernels change."""
+LAST = 16
+"""Rows of them that are compared."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -108,7 +110,7 @@ def _in_company(model: OnnxModel, tokens: list[int]) -> Rows:
 
 
 def _long_is_exact(model: OnnxModel, tokens: list[int]) -> bool:
-    last = min(4, len(tokens))
+    last = min(LAST, len(tokens))
     wanted = model.open().extend(tokens, last)
     for sizes in ([33, 2, 1], [64, 1, 3]):
         sequence, at, turn = model.open(), 0, 0

@@ -14,8 +14,8 @@ from baco_core.model import TokenSequence
 from baco_core.rows import Rows
 from baco_onnxruntime.budget import Budget, Lease
 from baco_onnxruntime.graph import LOGITS, DecoderGraph
-from baco_onnxruntime.model import MIN_CHUNK, Needs, OnnxModel
-from baco_onnxruntime.rounding import Rounding, of_products
+from baco_onnxruntime.model import Needs, OnnxModel
+from baco_onnxruntime.rounding import MIN_CHUNK, Rounding, of_products
 from baco_onnxruntime.sequence import OnnxSequence, Reading
 from baco_onnxruntime.session import Session
 

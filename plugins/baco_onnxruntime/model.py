@@ -18,14 +18,12 @@ from baco_core.model import TokenSequence
 from baco_core.rows import Rows
 from baco_onnxruntime.exactness import known_or_probed
 from baco_onnxruntime.files import mapped_bytes
-from baco_onnxruntime.rounding import Rounding
+from baco_onnxruntime.rounding import MIN_CHUNK, Rounding
 from baco_onnxruntime.sequence import OnnxSequence
 from baco_onnxruntime.session import Session
 
 MAX_LOGITS_BYTES = 64 * 2**20
 """Most bytes the logits of one pass may take."""
-
-MIN_CHUNK = 2
 
 SomeSequence = TypeVar("SomeSequence", bound=OnnxSequence)
 

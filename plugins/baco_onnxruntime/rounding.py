@@ -12,14 +12,19 @@ As of ONNX Runtime 1.32. Two sources, both measured (docs/backend.md):
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 
 WIDTHS = {64: 128, 32: 256, 16: 512}
 """A pass that ends at one of these numbers of keys or before rounds unlike one that ends behind it, where
 heads are wider than the size named."""
 
-_L2_BYTES = 2**18
-"""Assumed where the system does not tell: the least of today's processors."""
+MIN_CHUNK = 2
+
+_L2_BYTES = 2**20
+"""Assumed where the system does not tell; where that is wrong, and heads are wide, the probe finds out."""
+_GLIBC_L2_SIZE = 191
+"""_SC_LEVEL2_CACHE_SIZE, which Python has no name for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +56,24 @@ class Rounding:
 
 def of_products(head_size: int, context_limit: int | None) -> Rounding:
     """Return the rounding of attention that is written as matrix products."""
-    lengths = [length for length, fine_up_to in WIDTHS.items() if head_size > fine_up_to]
-    return Rounding(tuple(sorted([*lengths, *([context_limit] if context_limit is not None else [])])))
+    end = [context_limit] if context_limit is not None else []
+    return Rounding(tuple(sorted([*_few_keys(head_size), *end])))
 
 
 def of_grouped_attention(head_size: int, context_limit: int | None) -> Rounding:
     """Return the rounding of GroupQueryAttention on a CPU."""
-    keys = max(1, level_2_bytes() // (4 * 4 * 2 * head_size))
-    offsets = sorted(length for length, fine_up_to in WIDTHS.items() if head_size > fine_up_to)
-    return Rounding(
-        (context_limit,) if context_limit is not None else (),
-        tuple(offset for offset in offsets if offset < keys),
-        keys,
-        max(2, min(keys, 2 * head_size)),
-    )
+    keys = max(MIN_CHUNK, level_2_bytes() // (4 * 4 * 2 * head_size))
+    offsets = tuple(offset for offset in _few_keys(head_size) if offset < keys)
+    lengths = of_products(head_size, context_limit).lengths
+    return Rounding(lengths, offsets, keys, max(MIN_CHUNK, min(keys, 2 * head_size)))
+
+
+def _few_keys(head_size: int) -> list[int]:
+    return sorted(length for length, fine_up_to in WIDTHS.items() if head_size > fine_up_to)
 
 
 def level_2_bytes() -> int:
-    """Return the size of the second-level cache as ONNX Runtime sees it."""
-    try:
-        return os.sysconf("SC_LEVEL2_CACHE_SIZE") or _L2_BYTES
-    except (AttributeError, OSError, ValueError):  # no such call, or no such name
+    """Return the size of the second-level cache as ONNX Runtime sees it, or a guess."""
+    if platform.libc_ver()[0] != "glibc":
         return _L2_BYTES
+    return max(os.sysconf(_GLIBC_L2_SIZE), 0) or _L2_BYTES
