@@ -173,15 +173,12 @@ def _quantise_lookup(
         bits = _EMBEDDING_BITS
         codes, scales = _quantised_table(tool, onnx.numpy_helper.to_array(table), recipe)
     else:
-        products = (one for one in graph.node if one.op_type == "MatMulNBits")
-        product = next(one for one in products if one.input[1].startswith(f"{head}_"))
         bits = recipe.bits or _EMBEDDING_BITS
-        found = {tensor.name: tensor for tensor in graph.initializer}
-        codes: NDArray[np.uint8] = onnx.numpy_helper.to_array(found[product.input[1]])
-        scales: NDArray[np.float32] = onnx.numpy_helper.to_array(found[product.input[2]])
+        codes, scales = _weights_of_head(graph, head)
     rows = table.dims[0]
     names = [f"{table.name}_rows", f"{table.name}_row_scales"]
-    for name, array in zip(names, (codes, scales), strict=True):
+    arrays: tuple[NDArray[Any], ...] = codes, scales
+    for name, array in zip(names, arrays, strict=True):
         graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(rows, -1), name))
     node.op_type, node.domain = "GatherBlockQuantized", _DOMAIN
     node.input[:] = [names[0], node.input[1], names[1]]
@@ -191,13 +188,27 @@ def _quantise_lookup(
     return bits
 
 
+def _weights_of_head(graph: GraphProto, head: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return codes and scales of the quantised product whose matrix was named `head`."""
+    import onnx
+
+    products = (node for node in graph.node if node.op_type == "MatMulNBits")
+    names = next(node.input[1:3] for node in products if node.input[1].startswith(f"{head}_"))
+    found = {tensor.name: tensor for tensor in graph.initializer}
+    codes: NDArray[np.uint8] = onnx.numpy_helper.to_array(found[names[0]])
+    scales: NDArray[np.float32] = onnx.numpy_helper.to_array(found[names[1]])
+    return codes, scales
+
+
 def _quantised_table(
     tool: Any, table: NDArray[np.float32], recipe: Recipe
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     config = tool.DefaultWeightOnlyQuantConfig(
         block_size=recipe.block_size, is_symmetric=True, bits=_EMBEDDING_BITS
     )
-    codes, scales, _ = tool.DefaultWeightOnlyQuantizer(config).qbits_block_quant(table.T)
+    codes, scales, _ = tool.DefaultWeightOnlyQuantizer(config).qbits_block_quant(
+        np.ascontiguousarray(table.T)
+    )
     return codes, scales
 
 

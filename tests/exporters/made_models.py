@@ -40,10 +40,13 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
-def random_model(name: str, seed: int = 0) -> Any:
-    """Return a model of that architecture whose logits depend clearly on every token."""
+def random_model(name: str, seed: int = 0, **changes: Any) -> Any:
+    """Return a model of that architecture whose logits depend clearly on every token.
+
+    `changes` are values of its configuration; with `head_dim=16` its attention can be fused.
+    """
     torch.manual_seed(seed)
-    config = transformers.AutoConfig.for_model(name, **ARCHITECTURES[name])
+    config = transformers.AutoConfig.for_model(name, **(ARCHITECTURES[name] | changes))
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
         for weight in model.parameters():
@@ -52,9 +55,9 @@ def random_model(name: str, seed: int = 0) -> Any:
     return model
 
 
-def model_folder(folder: Path, name: str = "llama", seed: int = 0) -> Path:
+def model_folder(folder: Path, name: str = "llama", seed: int = 0, **changes: Any) -> Path:
     """Write such a model and a byte-level tokenizer into `folder`."""
-    random_model(name, seed).save_pretrained(folder)
+    random_model(name, seed, **changes).save_pretrained(folder)
     names = {"bos_token": "<s>", "eos_token": "</s>"}
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=byte_tokenizer(), chat_template=TEMPLATE, **names
