@@ -29,12 +29,15 @@ def candidates(region: Region, architecture: Architecture, rotary: Rotary | None
     anchors = region.anchors
     _check_shapes(anchors, rotary)
     q_norm, k_norm = _norms(region)
-    scales = architecture.scales or (anchors.head_size**-0.5,)
-    order = _order(anchors.head_size, rotary)
-    layouts = _layouts(anchors)
-    for layout, scale, softcap, window in product(
-        layouts, scales, architecture.softcaps, architecture.windows
-    ):
+    choices = product(
+        [False, True] if rotary else [None],
+        _layouts(anchors),
+        architecture.scales or (anchors.head_size**-0.5,),
+        architecture.softcaps,
+        architecture.windows,
+    )
+    for interleaved, layout, scale, softcap, window in choices:
+        order = _order(anchors.head_size, rotary, interleaved)
         yield Attention(
             heads=anchors.heads,
             kv_heads=anchors.kv_heads,
@@ -42,7 +45,7 @@ def candidates(region: Region, architecture: Architecture, rotary: Rotary | None
             scale=scale,
             softcap=softcap,
             window=window,
-            interleaved=rotary.interleaved if rotary else None,
+            interleaved=interleaved,
             columns=_columns(layout, anchors, order),
             order=order,
             q_norm=_reordered(q_norm, order),
@@ -52,20 +55,14 @@ def candidates(region: Region, architecture: Architecture, rotary: Rotary | None
 
 def _check_shapes(anchors: Anchors, rotary: Rotary | None) -> None:
     size, widths = anchors.head_size, [projection.width for projection in anchors.projections]
-    keys = anchors.kv_heads * size
+    keys, step = anchors.kv_heads * size, 16 if rotary else 8
     at = f"layer {anchors.layer}"
-    if size % 8 or (rotary and size % 16):
-        raise NotFusableError(
-            f"{at}: heads of {size} are not a multiple of {16 if rotary else 8}, as the operator asks"
-        )
+    if size % step:
+        raise NotFusableError(f"{at}: the head size {size} is not a multiple of {step}")
     if (len(widths) == 3 and widths[1:] != [keys, keys]) or anchors.heads % anchors.kv_heads:
-        raise NotFusableError(
-            f"{at}: projections of {widths} columns do not fit {anchors.kv_heads} heads of {size}"
-        )
-    if rotary and (2 * rotary.cosines.shape[1] > size):
-        raise NotFusableError(
-            f"{at}: its rotary table has {rotary.cosines.shape[1]} pairs for heads of {size}"
-        )
+        raise NotFusableError(f"{at}: {widths} columns do not make {anchors.kv_heads} heads of {size}")
+    if rotary and 2 * rotary.cosines.shape[1] > size:
+        raise NotFusableError(f"{at}: {rotary.cosines.shape[1]} rotary pairs in heads of {size}")
 
 
 def _norms(region: Region) -> tuple[Norm | None, Norm | None]:
@@ -92,14 +89,14 @@ def _norm(region: Region, node: NodeProto) -> Norm:
     return Norm(array, float(values.get("epsilon", 1e-5)))
 
 
-def _order(size: int, rotary: Rotary | None) -> NDArray[np.int64]:
+def _order(size: int, rotary: Rotary | None, interleaved: bool | None) -> NDArray[np.int64]:
     """Return the order of a head's dimensions in which the rotated pairs lie as the operator wants them.
 
     It turns whole heads. When only the first dimensions are rotated, their halves go to the start of both
     halves of the head, and the rest gets pairs that are not turned. Scores do not depend on the order.
     """
     pairs = rotary.cosines.shape[1] if rotary else size // 2
-    if 2 * pairs == size or (rotary and rotary.interleaved):
+    if 2 * pairs == size or interleaved:
         return np.arange(size)
     rest = np.arange(2 * pairs, size)
     cut = len(rest) // 2

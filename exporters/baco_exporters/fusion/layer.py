@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,6 +113,12 @@ def _prove(region: Region, architecture: Architecture, rotary: Rotary | None) ->
         difference = experiment.difference(attention, rotary)
         if difference <= ALLOWED and _can_be_built(attention, region.anchors):
             return attention
+        uncapped = replace(attention, softcap=0.0)
+        if attention.softcap and experiment.difference(uncapped, rotary) <= ALLOWED:
+            raise NotFusableError(
+                f"layer {region.anchors.layer}: the configuration caps attention scores at "
+                f"{attention.softcap:g}, the exported graph does not; export it with eager attention"
+            )
         best = min(best, difference)
     raise NotFusableError(
         f"layer {region.anchors.layer}: its attention is not what GroupQueryAttention computes "

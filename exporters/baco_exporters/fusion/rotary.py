@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rotary:
-    """Cosines and sines [positions, pairs], `interleaved` when a pair is two neighbours in a head.
+    """Cosines and sines [positions, pairs].
 
     `key` names the graph's own tensor, so that layers with the same tables can share them.
     """
@@ -25,7 +25,6 @@ class Rotary:
     key: str
     cosines: NDArray[np.float32]
     sines: NDArray[np.float32]
-    interleaved: bool
 
 
 def find_rotary(region: Region, positions: int, known: dict[str, Rotary]) -> Rotary | None:
@@ -43,7 +42,8 @@ def find_rotary(region: Region, positions: int, known: dict[str, Rotary]) -> Rot
     names = [_scaled(region, node) for node in (cosines[0], sines[0])]
     if names[0] not in known:
         cosine, sine = region.run(names, {}, 0, positions)
-        known[names[0]] = _tables(names[0], _flat(cosine, region), _flat(sine, region))
+        tables = (_flat(table, positions, region) for table in (cosine, sine))
+        known[names[0]] = _tables(names[0], *tables)
     return known[names[0]]
 
 
@@ -60,10 +60,13 @@ def _scaled(region: Region, node: NodeProto) -> str:
         name = readers[0].output[0]
 
 
-def _flat(table: NDArray[np.float32], region: Region) -> NDArray[np.float32]:
+def _flat(table: NDArray[np.float32], positions: int, region: Region) -> NDArray[np.float32]:
+    """Return a table as [positions, width]; some graphs hold it the other way round."""
     flat: NDArray[np.float32] = table.squeeze()
-    if flat.ndim != 2:
-        raise NotFusableError(f"layer {region.anchors.layer}: its rotary table has shape {list(table.shape)}")
+    if flat.ndim == 2 and flat.shape[0] != positions:
+        flat = flat.T
+    if flat.ndim != 2 or flat.shape[0] != positions:
+        raise NotFusableError(f"layer {region.anchors.layer}: its rotary table is {list(table.shape)}")
     return flat
 
 
@@ -71,7 +74,7 @@ def _tables(key: str, cosines: NDArray[np.float32], sines: NDArray[np.float32]) 
     """Keep one number for each pair of dimensions, where the graph holds one for each dimension."""
     half = cosines.shape[1] // 2
     if np.array_equal(cosines[:, :half], cosines[:, half:]):
-        return Rotary(key, cosines[:, :half], sines[:, :half], interleaved=False)
+        return Rotary(key, cosines[:, :half], sines[:, :half])
     if np.array_equal(cosines[:, ::2], cosines[:, 1::2]):
-        return Rotary(key, cosines[:, ::2], sines[:, ::2], interleaved=True)
-    return Rotary(key, cosines, sines, interleaved=False)
+        return Rotary(key, cosines[:, ::2], sines[:, ::2])
+    return Rotary(key, cosines, sines)
