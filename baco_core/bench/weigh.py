@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from baco_core.bench.run import models_of
 from baco_core.bundle import ModelFiles
 from baco_core.config import Config
 from baco_core.errors import ModelError
-from baco_core.events import Sample
+from baco_core.events import Sample, TokenEvent
 from baco_core.model import Backend, Model
 from baco_core.opening import _references, open_pair
 from baco_core.pair import Pair
@@ -82,7 +84,8 @@ def weigh(config: Config, plugins: Plugins, prompt: Prompt = PROMPT) -> Weight:
     pair = open_pair(config.pair, scales, plugins.bundles, str(Where(config.origin, "pair")))
     marks.append(_anonymous())
     pipeline = _pipeline(config, plugins, pair)
-    tokens = _written(pipeline, prompt)
+    stream = pipeline.stream(prompt)  # as long as it is not over, the sequences live
+    tokens = _written(pipeline, prompt, stream)
     marks.append(_anonymous())
     return _weight(config, plugins, pair, scales, marks, tokens)
 
@@ -94,11 +97,11 @@ def _pipeline(config: Config, plugins: Plugins, pair: Pair) -> Pipeline:
     return Pipeline(pair, router, sampler, decode, config.prompts, plugins)
 
 
-def _written(pipeline: Pipeline, prompt: Prompt) -> int:
-    """Write the texts; return how many tokens both models had to remember, prompts and texts."""
+def _written(pipeline: Pipeline, prompt: Prompt, stream: Iterator[TokenEvent | Sample]) -> int:
+    """Let the first text be written; return how many tokens both models then remember, prompts and text."""
     contexts = pipeline.read(prompt).contexts
-    samples = [item for item in pipeline.stream(prompt) if isinstance(item, Sample)]
-    return sum(map(len, contexts.values())) + 2 * sum(one.usage.completion_tokens for one in samples)
+    sample = next(item for item in stream if isinstance(item, Sample))
+    return sum(map(len, contexts.values())) + 2 * sample.usage.completion_tokens
 
 
 def _weight(
@@ -149,7 +152,16 @@ def _told(pair: Pair) -> dict[str, Mapping[str, int] | NotMeasured]:
 
 def _anonymous() -> int:
     """Return the resident bytes that no file backs: pages of files come and go as they are read."""
+    _give_back()
     return sum(held.rss for path, held in _by_mapping().items() if not _is_file(path))
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, so that what was freed since does not hide what was taken."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
 
 
 def _by_mapping() -> Mapping[str, Resident]:
