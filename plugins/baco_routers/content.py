@@ -13,14 +13,7 @@ from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 from baco_routers.constant import ConstantDecider
 from baco_routers.options import FiresOn, Language, Probe, Words, require_choice
-from baco_routers.token_classes import (
-    Formatting,
-    FunctionWords,
-    TokenClass,
-    TokenMasks,
-    masks_of,
-    require_language,
-)
+from baco_routers.token_classes import Formatting, FunctionWords, TokenClass, belongs, require_language
 
 _PROBED = {
     "base": (Source.BASE,),
@@ -65,8 +58,7 @@ class ContentRule(ABC):
         if self.fires_on == "none":
             return ConstantDecider(Decision(otherwise, "fires on no token") if otherwise else None)
         vocabularies = {source: generation.vocabularies[source] for source in _PROBED[self.probe]}
-        masks = {source: masks_of(self.token_class, words) for source, words in vocabularies.items()}
-        return ContentDecider(self.label, vocabularies, masks, otherwise)
+        return ContentDecider(self.label, vocabularies, self.token_class, otherwise)
 
     def _check(self) -> None:
         require_choice("probe", self.probe, tuple(_PROBED))
@@ -119,22 +111,26 @@ class ContentDecider:
 
     label: str
     vocabularies: Mapping[Source, Vocabulary]
-    masks: Mapping[Source, TokenMasks]
+    token_class: TokenClass
     otherwise: Source | None
 
     def decide(self, point: DecisionPoint) -> Decision | None:
         """Return aligned if a probed top-1 is of the class, else `otherwise`."""
-        tops = {source: int(point.rows[source].argmax()) for source in self.masks}
+        tops = {source: int(point.rows[source].argmax()) for source in self.vocabularies}
         for source, token_id in tops.items():
-            if self.masks[source].hold(token_id, point.text):
+            if belongs(self.token_class, self._piece(source, token_id), point.text):
                 return Decision(Source.ALIGNED, f"top-1 {self._shown(source, token_id)} is {self.label}")
         if self.otherwise is None:
             return None
         shown = " and ".join(self._shown(source, token_id) for source, token_id in tops.items())
         return Decision(self.otherwise, f"top-1 {shown}: not {self.label}")
 
+    def _piece(self, source: Source, token_id: int) -> bytes:
+        """Return what a token writes; nothing for ids beyond the tokenizer's."""
+        vocabulary = self.vocabularies[source]
+        return vocabulary.pieces[token_id] if token_id < vocabulary.size else b""
+
     def _shown(self, source: Source, token_id: int) -> str:
         """Return what a token writes, quoted; its id if it writes nothing."""
-        vocabulary = self.vocabularies[source]
-        text = vocabulary.text_of([token_id]) if token_id < vocabulary.size else ""
+        text = self._piece(source, token_id).decode("utf-8", errors="replace")
         return json.dumps(text, ensure_ascii=False) if text else f"token {token_id}"

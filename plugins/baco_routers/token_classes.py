@@ -1,4 +1,4 @@
-"""Classes of tokens: function words, and punctuation with formatting, as masks over a vocabulary.
+"""Classes of tokens: function words, and punctuation with formatting.
 
 The classes are data files in `classes/`, one entry a line, lines that begin with `# ` being comments.
 """
@@ -6,20 +6,14 @@ The classes are data files in `classes/`, one entry a line, lines that begin wit
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Protocol
-from weakref import WeakKeyDictionary
-
-import numpy as np
-from numpy.typing import NDArray
 
 from baco_core.errors import did_you_mean
-from baco_core.vocabulary import Vocabulary
 
 _DATA = files("baco_routers") / "classes"
 _NUMBER = re.compile(r"\d{1,3}[.)]?")
@@ -29,51 +23,20 @@ _FRAGMENTS = {b"\xe2\x80": "…".encode(), b"\xe3\x80": "、".encode()}
 """Fragments of characters that nearly always become punctuation (curly quotes, dashes; CJK marks)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TokenMasks:
-    """Which tokens of a vocabulary belong to a class, two masks of shape (vocabulary size,), bool.
-
-    Tokens in `always` belong wherever they stand, those in `at_start` where `starts(text)` holds.
-    """
-
-    always: NDArray[np.bool_]
-    at_start: NDArray[np.bool_]
-    starts: Callable[[str], bool]
-
-    def hold(self, token_id: int, text: str) -> bool:
-        """Say whether the token belongs after `text`; ids beyond the tokenizer's belong nowhere."""
-        if token_id >= self.always.size:
-            return False
-        return bool(self.always[token_id] or (self.at_start[token_id] and self.starts(text)))
-
-
 class TokenClass(Protocol):
-    """A class of tokens; hashable by value, since masks are kept by vocabulary and class."""
+    """A class of tokens."""
 
     def starts(self, text: str) -> bool:
-        """Say whether `text` ends where tokens of the second mask belong to the class."""
+        """Say whether `text` ends where tokens of the second kind belong to the class."""
 
     def places(self, piece: bytes) -> tuple[bool, bool]:
         """Say whether what a token writes belongs always, and whether it does at a start."""
 
 
-_cache: WeakKeyDictionary[Vocabulary, dict[TokenClass, TokenMasks]] = WeakKeyDictionary()
-_lock = threading.Lock()
-
-
-def masks_of(token_class: TokenClass, vocabulary: Vocabulary) -> TokenMasks:
-    """Return the masks of a class, computed once for each vocabulary."""
-    with _lock:
-        known = _cache.setdefault(vocabulary, {})
-        if token_class not in known:
-            known[token_class] = _masks(token_class, vocabulary)
-        return known[token_class]
-
-
-def _masks(token_class: TokenClass, vocabulary: Vocabulary) -> TokenMasks:
-    places = np.array([token_class.places(piece) for piece in vocabulary.pieces], np.bool_)
-    places = places.reshape(-1, 2)
-    return TokenMasks(places[:, 0].copy(), places[:, 1].copy(), token_class.starts)
+def belongs(token_class: TokenClass, piece: bytes, text: str) -> bool:
+    """Say whether a token that writes `piece` belongs to the class after `text`."""
+    always, at_start = token_class.places(piece)
+    return always or (at_start and token_class.starts(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +59,6 @@ class Formatting:
         core = text.strip()
         if not core:
             return len(text) > 1 or text in ("\n", "\t", "\r"), False
-        if core[0].isalpha():  # most pieces, so that large vocabularies take half the time
-            return False, False
         always = _is_marks(core) or core in _tags() or _NUMBER_MARK.fullmatch(core) is not None
         return always, always or _NUMBER.fullmatch(core) is not None
 

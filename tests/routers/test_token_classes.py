@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-import gc
 import unicodedata
 from importlib.resources import files
 
 import pytest
 
-from baco_core.vocabulary import Vocabulary
 from baco_routers import options, token_classes
-from baco_routers.token_classes import Formatting, FunctionWords, TokenClass, languages, masks_of
-from tests.routers.made import vocabulary_of
+from baco_routers.token_classes import Formatting, FunctionWords, TokenClass, belongs, languages
 
 DATA = sorted((files("baco_routers") / "classes").iterdir(), key=lambda entry: entry.name)
 
 
 def holds(token_class: TokenClass, piece: str | bytes, text: str = "The cat") -> bool:
-    return masks_of(token_class, vocabulary_of(piece)).hold(0, text)
+    return belongs(token_class, piece.encode() if isinstance(piece, str) else piece, text)
 
 
 @pytest.mark.parametrize(
@@ -102,30 +99,9 @@ def test_the_option_names_every_language_there_is() -> None:
     assert f"({', '.join(languages())})" in options.Language.__metadata__[0].description
 
 
-def test_token_ids_beyond_the_tokenizer_belong_nowhere() -> None:
-    assert not masks_of(Formatting(), vocabulary_of(".", ",")).hold(2, "")
-
-
-def test_special_tokens_write_nothing_and_belong_nowhere() -> None:
-    words = Vocabulary((b"", b"."), special_ids=frozenset({0}), end_ids=frozenset({0}))
-    masks = masks_of(Formatting(), words)
-    assert [masks.hold(token_id, "") for token_id in (0, 1)] == [False, True]
-
-
-def test_masks_are_computed_once_for_a_vocabulary_and_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = vocabulary_of(" the", ".")
-    masks = masks_of(FunctionWords(), words)
-    assert masks_of(FunctionWords("en"), words) is masks
-    assert masks_of(FunctionWords("de"), words) is not masks
-    assert masks_of(FunctionWords(), vocabulary_of(" the", ".")) is not masks
-    before = len(token_classes._cache)
-    del words
-    gc.collect()
-    assert len(token_classes._cache) < before
-
-
-def test_an_empty_vocabulary_has_empty_masks() -> None:
-    assert not masks_of(Formatting(), Vocabulary(())).hold(0, "")
+def test_what_writes_nothing_belongs_nowhere() -> None:
+    assert not holds(Formatting(), "", "")
+    assert not holds(FunctionWords(), "", "")
 
 
 @pytest.mark.parametrize("file", DATA, ids=lambda file: file.name)
