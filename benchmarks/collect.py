@@ -49,7 +49,7 @@ def _exactness(results: Path) -> Iterator[tuple[str, dict[str, dict[str, int]]]]
     """Yield for each bundle what was compared, by kind of comparison."""
     for path in sorted(results.glob("exactness-*.jsonl")):
         kinds: dict[str, dict[str, int]] = {}
-        for record in map(json.loads, path.read_text("utf-8").splitlines()):
+        for record in records(path):
             case = record["case"]
             ends = case["against"] != "plain"
             kind = "end points" if ends else f"{case['schedule']}, {record['n']} together"
@@ -58,6 +58,15 @@ def _exactness(results: Path) -> Iterator[tuple[str, dict[str, dict[str, int]]]]
             counts["tokens"] += record["tokens"]
             counts["mismatches"] += record["mismatches"]
         yield path.stem.removeprefix("exactness-"), kinds
+
+
+def records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file of comparisons that are whole: the last one of a run may be cut off."""
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
 
 
 def rounded(value: Any) -> Any:

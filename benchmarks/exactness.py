@@ -21,6 +21,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from collect import records
+
 from baco_core.bench.variants import REFERENCE, SCHEDULES
 from baco_core.config import Part, load_config
 from baco_core.pipeline import Pipeline
@@ -174,7 +176,9 @@ def cases(options: argparse.Namespace) -> list[Case]:
 def judged(judge: Judge, todo: Iterable[Case], out: Path, about: Mapping[str, Any]) -> Iterator[Verdict]:
     """Yield the verdict of each case; those that stand in `out` already are not judged again."""
     known = dict(_known(out, about))
+    cut_off = out.exists() and not out.read_bytes().endswith(b"\n")
     with out.open("a", encoding="utf-8") as lines:
+        lines.write("\n" if cut_off else "")
         for case in todo:
             verdict = known.get(case) or judge.verdict(case)
             if case not in known:
@@ -184,11 +188,7 @@ def judged(judge: Judge, todo: Iterable[Case], out: Path, about: Mapping[str, An
 
 
 def _known(out: Path, about: Mapping[str, Any]) -> Iterator[tuple[Case, Verdict]]:
-    for line in out.read_text("utf-8").splitlines() if out.exists() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:  # the last line of a run that was cut off
-            continue
+    for record in records(out):
         if all(record[name] == value for name, value in about.items()):
             case = Case(**record["case"])
             yield case, Verdict(case, record["tokens"], record["mismatches"], record["position"])

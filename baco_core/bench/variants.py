@@ -70,7 +70,7 @@ def checked_alone(text: str) -> tuple[Source, ...]:
         return ()
     for name in names or (text,):
         if name not in set(Source):
-            raise LookUpError.unknown("model", name, [*Source, "none"], where="--alone")
+            raise LookUpError.unknown("model", name, [*map(str, Source), "none"], where="--alone")
     return tuple(map(Source, names))
 
 
