@@ -36,7 +36,7 @@ Threads = Annotated[int, msgspec.Meta(description="Threads of one pass; 0: one a
 Spinning = Annotated[
     bool,
     msgspec.Meta(
-        description="Let idle threads spin: quicker for one model alone, slower for two on the same cores."
+        description="Let threads spin within a pass: quicker on idle cores, much slower on busy ones."
     ),
 ]
 PrefillChunk = Annotated[

@@ -152,6 +152,8 @@ def _options(runtime: Any, placement: Placement) -> Any:
     options.intra_op_num_threads = placement.intra_op_threads
     options.log_severity_level = _FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(placement.spinning)))
+    # Between passes the cores belong to whoever has work: the other model, or the sampler.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
 
 

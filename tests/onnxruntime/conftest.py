@@ -11,9 +11,11 @@ from baco_core.bundle import ModelFiles
 from baco_core.paths import CACHE_VARIABLE
 from baco_onnxruntime.backend import OnnxRuntimeBackend
 from baco_onnxruntime.model import OnnxModel
+from tests.fused_graphs import FusedDecoder
 from tests.graphs import Decoder
 
 Load = Callable[..., OnnxModel]
+AnyDecoder = Decoder | FusedDecoder
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -28,7 +30,7 @@ def exactness_kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
     """Write a decoder's graph and load it: `load(decoder, prefill_chunk=4)`."""
 
-    def load_decoder(decoder: Decoder, **options: object) -> OnnxModel:
+    def load_decoder(decoder: AnyDecoder, **options: object) -> OnnxModel:
         path = decoder.save(tmp_path_factory.mktemp("decoder") / "model.onnx")
         files = files_of(path, decoder)
         return OnnxRuntimeBackend(**options).load(files)  # type: ignore[arg-type]
@@ -36,7 +38,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
     return load_decoder
 
 
-def files_of(path: Path, decoder: Decoder) -> ModelFiles:
+def files_of(path: Path, decoder: AnyDecoder) -> ModelFiles:
     """Return what a manifest would say of the decoder written to `path`."""
     return ModelFiles(path, decoder.vocab_size, decoder.max_length)
 

@@ -7,88 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from baco_core.bundle import ModelFiles
-from baco_core.errors import BacoError, ContextError, ModelError
-from baco_core.model import TokenSequence
+from baco_core.errors import ModelError
 from baco_onnxruntime.backend import OnnxRuntimeBackend
 from baco_onnxruntime.growing import GrowingSequence
-from baco_onnxruntime.model import OnnxModel
 from tests.graphs import Decoder
+from tests.onnxruntime.any_order import run_any_order
 from tests.onnxruntime.conftest import Load
 
 DECODER = Decoder(max_length=24)
-token_lists = st.lists(st.integers(0, DECODER.vocab_size - 1), min_size=1, max_size=6)
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """Several sequences of one model; each must give the rows of its tokens, to the bit."""
-
-    model: OnnxModel
-    exact: bool
-
-    @initialize()
-    def open(self) -> None:
-        self.pairs: list[tuple[TokenSequence, list[int]]] = [(self.model.open(), [])]
-
-    @rule(which=st.integers(0, 100), tokens=token_lists, rows=st.integers(0, 6))
-    def extend(self, which: int, tokens: list[int], rows: int) -> None:
-        sequence, history = self.pairs[which % len(self.pairs)]
-        rows = min(rows, len(tokens))
-        if len(history) + len(tokens) > DECODER.max_length:
-            with pytest.raises(ContextError):
-                sequence.extend(tokens, rows)
-            return
-        got = sequence.extend(tokens, rows)
-        history += tokens
-        self.check(got, history)
-
-    @rule(which=st.integers(0, 100), bad=st.sampled_from([-1, DECODER.vocab_size]))
-    def extend_by_a_foreign_token(self, which: int, bad: int) -> None:
-        with pytest.raises(BacoError):
-            self.pairs[which % len(self.pairs)][0].extend([1, bad])
-
-    @rule(which=st.integers(0, 100), kept=st.floats(0, 1))
-    def rewind(self, which: int, kept: float) -> None:
-        sequence, history = self.pairs[which % len(self.pairs)]
-        sequence.rewind(int(kept * len(history)))
-        del history[int(kept * len(history)) :]
-
-    @rule(which=st.integers(0, 100), n=st.integers(0, 2))
-    def fork(self, which: int, n: int) -> None:
-        sequence, history = self.pairs[which % len(self.pairs)]
-        self.pairs += [(copy, list(history)) for copy in sequence.fork(n)]
-
-    @rule(tokens=token_lists)
-    def extend_all(self, tokens: list[int]) -> None:
-        able = [pair for pair in self.pairs if len(pair[1]) + len(tokens) <= DECODER.max_length]
-        answers = self.model.extend_many(
-            [sequence for sequence, _ in able], [tokens] * len(able), [1] * len(able)
-        )
-        for (_, history), got in zip(able, answers, strict=True):
-            history += tokens
-            self.check(got, history)
-
-    def check(self, got: np.ndarray, history: list[int]) -> None:
-        np.testing.assert_allclose(got, DECODER.rows(history)[len(history) - len(got) :], atol=1e-4)
-        if self.exact:
-            assert np.array_equal(got, self.model.open().extend(history, len(got)))
-
-    def teardown(self) -> None:
-        for sequence, history in getattr(self, "pairs", []):
-            assert sequence.length == len(history)
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_any_order_of_calls_gives_the_rows_of_the_tokens(load: Load, exact: bool) -> None:
-    model = load(DECODER, prefill_chunk=4, exact=exact)
-    machine = type("Machine", (AnyOrder,), {"model": model, "exact": exact})
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=40, deadline=None, stateful_step_count=30)
-    )
+    run_any_order(load(DECODER, prefill_chunk=4, exact=exact), DECODER, exact)
 
 
 def test_forking_copies_no_cache(load: Load) -> None:
