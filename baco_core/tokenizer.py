@@ -8,11 +8,13 @@ special tokens (`encode_text`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from baco_core import vocabulary as vocabularies
 from baco_core.errors import BundleError, PromptError
@@ -66,10 +68,9 @@ class Tokenizer:
         special |= {number for number, token in added.items() if token.special}
         special |= {number for number, piece in enumerate(pieces) if piece is None}
         special = {number for number in special if number < vocab_size}
-        written = tuple(b"" if piece is None or i in special else piece for i, piece in enumerate(pieces))
         return cls(
             path=tokenizer_json,
-            vocabulary=Vocabulary(written, frozenset(special), ends),
+            vocabulary=Vocabulary(_silenced(pieces, special), frozenset(special), ends),
             bos_ids=bos,
             special_texts=frozenset(token.content for token in added.values() if token.special),
             _prompts=file.tokenizer,
@@ -79,11 +80,10 @@ class Tokenizer:
     def with_end_ids(self, end_ids: frozenset[int]) -> Tokenizer:
         """Return the same tokenizer with these end tokens; like all end tokens they write nothing."""
         old = self.vocabulary
-        pieces = tuple(b"" if i in end_ids else piece for i, piece in enumerate(old.pieces))
-        special = old.special_ids | end_ids
-        return (
-            replace(self, vocabulary=Vocabulary(pieces, special, end_ids)) if end_ids != old.end_ids else self
-        )
+        if end_ids == old.end_ids:
+            return self
+        pieces = _silenced(old.pieces, end_ids)
+        return replace(self, vocabulary=Vocabulary(pieces, old.special_ids | end_ids, end_ids))
 
     def encode_context(self, text: str) -> list[int]:
         """Return the tokens of a prompt, as the model's makers would encode it.
@@ -167,8 +167,9 @@ class Tokenizer:
     @cached_property
     def _byte_ids(self) -> dict[int, int]:
         """The first token that writes each single byte."""
-        pieces = reversed([*enumerate(self.vocabulary.pieces)])
-        return {piece[0]: number for number, piece in pieces if len(piece) == 1}
+        pieces = self.vocabulary.pieces
+        single = np.flatnonzero(np.fromiter(map(len, pieces), np.int64, len(pieces)) == 1)
+        return {pieces[number][0]: number for number in reversed(single.tolist())}
 
     @cached_property
     def _writes_all_text(self) -> bool:
@@ -192,6 +193,14 @@ def same_vocabulary(base: Tokenizer, aligned: Tokenizer) -> bool:
 def vocabulary_difference(base: Tokenizer, aligned: Tokenizer) -> str:
     """Return why two members cannot exchange token ids, or nothing: see `baco_core.vocabulary`."""
     return vocabularies.vocabulary_difference(base.vocabulary, aligned.vocabulary)
+
+
+def _silenced(pieces: Sequence[bytes | None], token_ids: Collection[int]) -> tuple[bytes, ...]:
+    """Return pieces of which these tokens, all that are None among them, write nothing."""
+    written = list(pieces)
+    for token_id in token_ids:
+        written[token_id] = b""
+    return cast(tuple[bytes, ...], tuple(written))
 
 
 def _check_range(token_ids: Iterable[int], vocab_size: int, path: Path) -> None:

@@ -111,10 +111,17 @@ def begins_word(piece: bytes) -> bool:
 
 def _first_characters(pieces: tuple[bytes, ...]) -> NDArray[np.uint32]:
     """Return the bytes of each piece's first character as one number; 0 for an empty piece."""
-    heads = np.frombuffer(b"".join([piece[:4].ljust(4, b"\0") for piece in pieces]), ">u4")
-    lead = heads >> 24
-    length = 1 + (lead >= 0xC0).astype(np.uint32) + (lead >= 0xE0) + (lead >= 0xF0)
-    return np.asarray(heads & (0xFFFFFFFF << (8 * (4 - length))), np.uint32)
+    lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    starts = np.cumsum(lengths) - lengths
+    written = np.frombuffer(b"".join(pieces) + bytes(4), np.uint8)
+    lead = written[starts]
+    wanted = 1 + (lead >= 0xC0).astype(np.int64) + (lead >= 0xE0) + (lead >= 0xF0)
+    there = np.minimum(wanted, lengths)
+    heads = np.zeros(len(pieces), np.uint32)
+    for place in range(4):
+        byte = np.where(there > place, written[starts + place], 0)
+        heads = (heads << np.uint32(8)) | byte.astype(np.uint32)
+    return heads
 
 
 def _as_pieces(characters: NDArray[np.uint32]) -> list[bytes]:
