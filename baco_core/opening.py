@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os.path import isdir, isfile  # unlike those of Path, never raise for a strange name
 from pathlib import Path
@@ -36,7 +38,7 @@ def open_pair(config: PairConfig, backend: Backend, bundles: Registry[Path], whe
             reference.bundle.folder: reference.bundle for reference in references.values()
         }.values():
             folder.verify()
-    members = {source: _open_member(reference, backend) for source, reference in references.items()}
+    members = _open_members(references, backend)
     exchange = _exchange(config, members)
     return Pair(_with_common_ends(members) if exchange == "tokens" else members, exchange)
 
@@ -78,27 +80,54 @@ def _reference(text: str, source: Source, bundles: Registry[Path], where: str) -
     return MemberReference(bundle, member or fallback)
 
 
-def _open_member(reference: MemberReference, backend: Backend) -> Member:
+def _open_members(references: Mapping[Source, MemberReference], backend: Backend) -> dict[Source, Member]:
+    """Open the members; a second thread loads the models while this one reads what turns text into tokens."""
+    with ThreadPoolExecutor(1, "baco-load") as loader:
+        loading = {
+            source: loader.submit(backend.load, reference.bundle.model_files(reference.member))
+            for source, reference in references.items()
+        }
+        tokenizers = _tokenizers(references)
+        return {
+            source: _member(reference, loading[source].result(), tokenizers[source])
+            for source, reference in references.items()
+        }
+
+
+def _tokenizers(references: Mapping[Source, MemberReference]) -> dict[Source, Tokenizer]:
+    """Read the tokenizers; two views of one model share one."""
+    read: dict[tuple[object, ...], Tokenizer] = {}
+    found = {}
+    for source, reference in references.items():
+        record = reference.bundle.member(reference.member)
+        path = reference.bundle.path(record.tokenizer)
+        tokens = tuple(sorted(record.special_tokens.items()))
+        key = path, record.vocab_size, record.bos_ids, record.end_ids, tokens
+        if key not in read:
+            read[key] = Tokenizer.from_file(
+                path,
+                bos_ids=record.bos_ids,
+                end_ids=record.end_ids,
+                special_tokens=record.special_tokens,
+                vocab_size=record.vocab_size,
+            )
+        found[source] = read[key]
+    return found
+
+
+def _member(reference: MemberReference, model: Model, tokenizer: Tokenizer) -> Member:
     bundle, record = reference.bundle, reference.bundle.member(reference.member)
-    model = backend.load(bundle.model_files(reference.member))
-    tokenizer = Tokenizer.from_file(
-        bundle.path(record.tokenizer),
-        bos_ids=record.bos_ids,
-        end_ids=record.end_ids,
-        special_tokens=record.special_tokens,
-        vocab_size=_checked_size(model, record.vocab_size, bundle),
-    )
+    _check_size(model, record.vocab_size, bundle)
     template = bundle.path(record.chat_template).read_text("utf-8") if record.chat_template else None
     return Member(model, tokenizer, template, record.special_tokens)
 
 
-def _checked_size(model: Model, stated: int, bundle: Bundle) -> int:
+def _check_size(model: Model, stated: int, bundle: Bundle) -> None:
     if model.vocab_size != stated:
         raise BundleError(
             f"{bundle.folder}: the model answers with {model.vocab_size} logits, "
             f"but the manifest says {stated}; export it again."
         )
-    return stated
 
 
 def _with_common_ends(members: dict[Source, Member]) -> dict[Source, Member]:

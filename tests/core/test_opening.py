@@ -38,3 +38,12 @@ def test_with_one_vocabulary_the_end_tokens_of_either_model_end_the_text(bundle:
 
 def test_with_text_exchange_each_model_has_its_own_end_tokens(bundle: str) -> None:
     assert ends_of(PairConfig(bundle=bundle, exchange="text")) == [{0}, {2}]
+
+
+def test_two_views_of_one_model_share_its_tokenizer() -> None:
+    plugins = load_plugins(())
+    backend = plugins.backends.build(Part("onnxruntime"), "backend")
+    views = open_pair(PairConfig(base="tiny:aligned", aligned="tiny:aligned"), backend, plugins.bundles)
+    assert views.members[Source.BASE].tokenizer is views.members[Source.ALIGNED].tokenizer
+    pair = open_pair(PairConfig(bundle="tiny"), backend, plugins.bundles)
+    assert pair.members[Source.BASE].tokenizer is not pair.members[Source.ALIGNED].tokenizer
