@@ -15,7 +15,6 @@ import msgspec
 from baco_core.config import Config, config_data
 from baco_core.errors import ConfigError
 from baco_core.events import Sample, TokenEvent
-from baco_core.picture import draw
 from baco_core.source import Source
 
 STYLES = {Source.BASE: "\x1b[38;5;208;4m", Source.ALIGNED: "\x1b[38;5;33m"}
@@ -169,6 +168,8 @@ class SvgRenderer(_Base):
 
     def show(self, item: TokenEvent | Sample) -> None:
         """Draw the sample."""
+        from baco_core.picture import draw
+
         if isinstance(item, Sample):
             self._out.write(draw(item) + "\n")
 
