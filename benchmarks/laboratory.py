@@ -15,6 +15,7 @@ from peers.environment import Peers
 from worker import THREADS, Worker, ours, peer
 
 from baco_core.bench.prompts import PROMPTS
+from baco_core.bundle import MANIFEST_NAME, sha256_of
 
 ROOT = Path(__file__).parent.parent
 SMOLLM2 = str(ROOT / "configs" / "smollm2-two-views.yaml")
@@ -68,9 +69,11 @@ class Laboratory:
 
     def gammas(self, bundle: str, config: str, shares: Sequence[float]) -> Mapping[float, float]:
         """Return the gammas of router `p` for these base shares."""
-        print(f"  calibrating gamma on {bundle}", file=sys.stderr, flush=True)
+        manifest = sha256_of(self.bundles / bundle / MANIFEST_NAME)[:8]
+        known = self.results / f"gammas-{bundle}-{manifest}-{self.tokens}.json"
+        print(f"  gammas of {bundle}: {known.name}", file=sys.stderr, flush=True)
         settings = [self.bundle(bundle), AUTO]
-        return calibrated(self.ours(), config, settings, shares, self.tokens)
+        return calibrated(self.ours(), config, settings, shares, self.tokens, known)
 
     def _peer(self, name: str, arguments: Sequence[str]) -> Worker:
         return peer(name, self.peers().python, arguments, self._log(name))

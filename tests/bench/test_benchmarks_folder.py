@@ -137,7 +137,7 @@ def test_a_process_answers_requests_and_tells_what_fails(benchmarks: Path) -> No
     assert "noise" in done.stderr
 
 
-def test_gammas_are_read_off_the_shares_that_were_measured(benchmarks: Path) -> None:
+def test_gammas_are_read_off_the_shares_that_were_measured(benchmarks: Path, tmp_path: Path) -> None:
     from gammas import calibrated
 
     class Half:
@@ -148,7 +148,9 @@ def test_gammas_are_read_off_the_shares_that_were_measured(benchmarks: Path) -> 
             count = round(1000 * gamma / 2)
             return {"sources": ["base"] * count + ["aligned"] * (1000 - count), "tokens": 1000}
 
-    assert calibrated(Half(), "c.yaml", [], [0.05, 0.2], 128) == {0.05: 0.1, 0.2: 0.4}
+    known = tmp_path / "gammas.json"
+    assert calibrated(Half(), "c.yaml", [], [0.05, 0.2], 128, known) == {0.05: 0.1, 0.2: 0.4}
+    assert calibrated(None, "c.yaml", [], [0.3], 128, known) == {0.3: 0.6}  # nothing is written again
 
 
 def test_a_comparison_goes_on_where_it_was_cut_off(
