@@ -39,6 +39,7 @@ def check_model(model: Model, *, tolerance: float = 1e-3) -> None:
         checks.forks_are_independent,
         checks.sequences_are_independent,
         checks.many_equal_one_by_one,
+        checks.company_changes_no_row,
         checks.senseless_calls_are_refused,
         checks.foreign_tokens_are_refused,
         checks.a_full_context_is_refused,
@@ -159,6 +160,25 @@ class _Checks:
         for sequence, piece, count, got in zip(sequences, pieces, counts, answers, strict=True):
             assert sequence.length == len(piece), "extend_many left a sequence at the wrong length"
             self.same(got, self.model.open().extend(piece, count), "extend_many, against extend")
+
+    def company_changes_no_row(self) -> None:
+        """Sequences of unlike lengths that read, wait, rewind and fork beside each other."""
+        wanted = self.read(self.tokens)
+        one = self.model.open()
+        others: list[TokenSequence] = [self.model.open() for _ in range(4)]
+        for index in range(len(self.tokens)):
+            read = [(one, self.tokens[index : index + 1], 1)]
+            for turn, other in enumerate(others):
+                piece = self.tokens[other.length : other.length + index % (turn + 2)]
+                read += [(other, piece, len(piece))] if piece else []
+            answers = self.model.extend_many(
+                [called[0] for called in read], [called[1] for called in read], [called[2] for called in read]
+            )
+            for (called, piece, count), got in zip(read, answers, strict=True):
+                start = called.length - len(piece)
+                self.same(got, wanted[start : start + count], f"{count} rows beside {len(read) - 1} others")
+            others[index % 4].rewind(others[index % 4].length // 2)
+            others[(index + 1) % 4] = others[index % 4].fork(1)[0]
 
     def senseless_calls_are_refused(self) -> None:
         sequence = self.model.open()
