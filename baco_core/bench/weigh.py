@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from baco_core.bench.figures import NotMeasured
-from baco_core.bench.memory import ELSEWHERE, Resident, resident, resident_by_mapping
+from baco_core.bench.memory import Resident, resident, resident_by_mapping
 from baco_core.bench.run import models_of
 from baco_core.bundle import ModelFiles
 from baco_core.config import Config
@@ -56,19 +56,13 @@ class Weight:
     """Tokens in both models' caches, prompts and text, when they were weighed."""
 
 
-@dataclass
-class _Scales:
-    """A backend that notes how much memory each model took when it was opened."""
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """A model that was opened by itself, and the bytes it took beside mapped files."""
 
-    backend: Backend
-    loads: list[tuple[ModelFiles, Model, int]] = field(default_factory=list)
-    """Of each load: what, the model, and the bytes it took beside mapped files."""
-
-    def load(self, files: ModelFiles) -> Model:
-        before = _anonymous()
-        model = self.backend.load(files)
-        self.loads.append((files, model, _anonymous() - before))
-        return model
+    files: ModelFiles
+    model: Model
+    taken: int
 
 
 def weigh(config: Config, plugins: Plugins, prompt: Prompt = PROMPT) -> Weight:
@@ -76,18 +70,45 @@ def weigh(config: Config, plugins: Plugins, prompt: Prompt = PROMPT) -> Weight:
 
     Raises ModelError where memory cannot be told, and whatever opening and decoding raise.
     """
-    if isinstance(resident(), NotMeasured):
-        raise ModelError(f"{ELSEWHERE.not_measured}.")
+    _total()
     plugins.report_health(lambda what, text, fine: None)  # imports the runtime, which is no model's weight
-    marks = [_anonymous()]
-    scales = _Scales(plugins.backends.build(config.backend, "backend"))
-    pair = open_pair(config.pair, scales, plugins.bundles, str(Where(config.origin, "pair")))
-    marks.append(_anonymous())
+    start = _anonymous()
+    backend = plugins.backends.build(config.backend, "backend")
+    loads = list(_loads(config, plugins, backend))
+    pair = open_pair(config.pair, backend, plugins.bundles, str(Where(config.origin, "pair")))
+    opened = _anonymous()
     pipeline = _pipeline(config, plugins, pair)
     stream = pipeline.stream(prompt)  # as long as it is not over, the sequences live
     tokens = _written(pipeline, prompt, stream)
-    marks.append(_anonymous())
-    return _weight(config, plugins, pair, scales, marks, tokens)
+    read = PartMemory(CACHE, _anonymous() - opened, 0, f"after {tokens} tokens of both models")
+    text = PartMemory(TOKENIZERS, opened - start - sum(load.taken for load in loads), 0)
+    libraries, files = _mapped({str(load.files.onnx.parent) for load in loads})
+    own = PartMemory(LIBRARIES, start + libraries, libraries)
+    parts = (own, *_models(pair, loads, dict(files)), text, read)
+    return Weight(_total(), parts, files, _told(pair), tokens)
+
+
+def _total() -> Resident:
+    total = resident()
+    if isinstance(total, NotMeasured):
+        raise ModelError(f"{total.not_measured}.")
+    return total
+
+
+def _mapped(folders: set[str]) -> tuple[int, dict[str, Resident]]:
+    """Return the resident bytes of mapped files outside `folders`, and what is mapped of those in them."""
+    mapped = {path: held for path, held in _by_mapping().items() if _is_file(path)}
+    files = {path: held for path, held in mapped.items() if str(Path(path).parent) in folders}
+    return sum(held.rss for path, held in mapped.items() if path not in files), files
+
+
+def _loads(config: Config, plugins: Plugins, backend: Backend) -> Iterator[_Load]:
+    """Open the models one after the other; opening the pair then finds them open."""
+    for reference in _references(config.pair, plugins.bundles, "pair").values():
+        before = _anonymous()
+        files = reference.bundle.model_files(reference.member)
+        model = backend.load(files)
+        yield _Load(files, model, _anonymous() - before)
 
 
 def _pipeline(config: Config, plugins: Plugins, pair: Pair) -> Pipeline:
@@ -104,27 +125,7 @@ def _written(pipeline: Pipeline, prompt: Prompt, stream: Iterator[TokenEvent | S
     return sum(map(len, contexts.values())) + 2 * sample.usage.completion_tokens
 
 
-def _weight(
-    config: Config, plugins: Plugins, pair: Pair, scales: _Scales, marks: list[int], tokens: int
-) -> Weight:
-    start, opened, written = marks
-    folders = {str(one.bundle.folder) for one in _references(config.pair, plugins.bundles, "pair").values()}
-    mapped = {path: held for path, held in _by_mapping().items() if _is_file(path)}
-    files = {path: held for path, held in mapped.items() if _is_below(path, folders)}
-    libraries = sum(held.rss for path, held in mapped.items() if path not in files)
-    loaded = sum(taken for _, _, taken in scales.loads)
-    parts = [
-        PartMemory(LIBRARIES, start + libraries, libraries),
-        *_models(pair, scales, dict(files)),
-        PartMemory(TOKENIZERS, opened - start - loaded, 0),
-        PartMemory(CACHE, written - opened, 0, f"after {tokens} tokens of both models"),
-    ]
-    total = resident()
-    assert isinstance(total, Resident)  # noqa: S101  (weigh has asked before)
-    return Weight(total, tuple(parts), files, _told(pair), tokens)
-
-
-def _models(pair: Pair, scales: _Scales, files: dict[str, Resident]) -> Iterator[PartMemory]:
+def _models(pair: Pair, loads: Sequence[_Load], files: dict[str, Resident]) -> Iterator[PartMemory]:
     """Yield the weights of each source; a second view of a model weighs nothing.
 
     A file's pages count for the first model that lies beside it, and are taken out of `files`.
@@ -135,10 +136,9 @@ def _models(pair: Pair, scales: _Scales, files: dict[str, Resident]) -> Iterator
         if first is not source:
             yield PartMemory(f"{source} model", 0, 0, f"the weights of {first}, held once")
             continue
-        loads = [(one, taken) for one, model, taken in scales.loads if model is member.model]
-        own = [path for path in files if _is_of(path, [one for one, _ in loads])]
-        mapped = sum(files.pop(path).rss for path in own)
-        yield PartMemory(f"{source} model", sum(taken for _, taken in loads) + mapped, mapped)
+        own = [load for load in loads if load.model is member.model]
+        mapped = sum(files.pop(path).rss for path in list(files) if _is_of(path, own))
+        yield PartMemory(f"{source} model", sum(load.taken for load in own) + mapped, mapped)
 
 
 def _told(pair: Pair) -> dict[str, Mapping[str, int] | NotMeasured]:
@@ -173,10 +173,6 @@ def _is_file(path: str) -> bool:
     return path.startswith("/")
 
 
-def _is_below(path: str, folders: set[str]) -> bool:
-    return any(Path(path).is_relative_to(folder) for folder in folders)
-
-
-def _is_of(path: str, loads: list[ModelFiles]) -> bool:
+def _is_of(path: str, loads: Sequence[_Load]) -> bool:
     """Say whether a mapped file lies beside one of the graphs."""
-    return any(Path(path).parent == files.onnx.parent for files in loads)
+    return any(Path(path).parent == load.files.onnx.parent for load in loads)
