@@ -42,7 +42,7 @@ class Run:
     first_token_seconds: float
     decode_seconds: float
     runtime_seconds: float | NotMeasured
-    """Of the decode time, how long at least one model was inside the runtime."""
+    """Seconds of the decode time that models were inside the runtime, added up over models."""
     drafted: int | NotMeasured
     accepted: int | NotMeasured
     resident: Resident | NotMeasured
@@ -80,11 +80,16 @@ class Run:
 
     @property
     def outside_share(self) -> float | NotMeasured:
-        """Share of the decode time in which no model was inside the runtime."""
+        """Share of the decode time in which no model was inside the runtime.
+
+        The least it can be where a schedule runs both models at the same time: their seconds add up.
+        """
         if isinstance(self.runtime_seconds, NotMeasured):
             return self.runtime_seconds
         if self.decode_seconds <= 0:
             return NotMeasured("nothing was written")
+        if self.runtime_seconds > self.decode_seconds:
+            return NotMeasured("both models worked at the same time, and longer than the text took")
         return 1 - self.runtime_seconds / self.decode_seconds
 
     def passes_per_token(self, source: Source) -> float | NotMeasured:

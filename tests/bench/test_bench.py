@@ -50,6 +50,7 @@ def test_a_run_too_short_to_time_says_so() -> None:
     short = replace(RUN, tokens=1, decode_seconds=0.0)
     assert isinstance(short.ms_per_token, NotMeasured)
     assert isinstance(short.outside_share, NotMeasured)
+    assert isinstance(replace(RUN, runtime_seconds=0.3).outside_share, NotMeasured)
     assert isinstance(replace(RUN, drafted=0).acceptance, NotMeasured)
     assert isinstance(replace(RUN, tokens=0).base_share, NotMeasured)
 
