@@ -15,7 +15,7 @@ from baco_onnxruntime.fused_graph import FusedGraph
 from baco_onnxruntime.graph import LOGITS
 from baco_onnxruntime.session import Session
 
-IDLE_POSITIONS = 256
+IDLE_POSITIONS = 32
 """An idle slot reads a row over its whole buffer. Up to this length that is cheaper than to bind another."""
 
 

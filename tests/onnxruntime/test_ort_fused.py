@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,8 +30,8 @@ VARIANTS = {
     "one head of each kind": FusedDecoder(slots=2, heads=1, kv_heads=1, head_size=64),
     "a sliding window": FusedDecoder(slots=2, window=20),
     "half precision": FusedDecoder(slots=2, precision="fp16"),
-    "4 bits": FusedDecoder(slots=4, precision="int4"),
-    "8 bits": FusedDecoder(slots=2, precision="int8"),
+    "4 bits": FusedDecoder(slots=4, precision="int4", head_size=32),
+    "8 bits": FusedDecoder(slots=2, precision="int8", head_size=32),
     "wide heads": FusedDecoder(slots=2, layers=1, heads=2, kv_heads=1, head_size=256, max_length=200),
 }
 ROUNDED = {"fp32": 1e-4, "fp16": 0.05, "int4": 8.0, "int8": 1.0}
@@ -160,6 +161,18 @@ def test_a_fork_copies_what_is_valid_and_shares_nothing(load: Load) -> None:
     assert not np.shares_memory(mine.blocks[0], its.blocks[0])
     assert np.array_equal(mine.blocks[0][..., :20, :], its.blocks[0][..., :20, :])
     assert not its.blocks[0][..., 20:, :].any()
+
+
+def test_a_slot_lets_go_of_a_sequence_that_is_gone(load: Load) -> None:
+    model = load(FusedDecoder(slots=2))
+    one, two = model.open(), model.open()
+    model.extend_many([one, two], [[1, 2], [3, 4]], [1, 1])
+    buffer = weakref.ref(two.buffer)  # type: ignore[attr-defined]
+    del two
+    gc.collect()
+    one.extend([5])
+    gc.collect()
+    assert buffer() is None
 
 
 def test_the_budget_refuses_before_any_work(load: Load) -> None:
