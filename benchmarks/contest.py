@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from worker import WorkerError
 
 from baco_core.bench.bench import in_turn
 from baco_core.bench.figures import NotMeasured, spread
@@ -31,18 +32,31 @@ class Contest:
     contestants: Sequence[Contestant]
     rounds: int
     answers: dict[str, list[Answer]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Contestants that could not run, and why."""
 
     def work(self) -> Contest:
         """Run all rounds and return itself."""
-        for one in self.contestants:
-            self._tell(f"warm-up: {one.name}")
-            one.run(0)
+        able = [one for one in self.contestants if self._warmed(one)]
         for number in range(self.rounds):
-            for one in in_turn(self.contestants, number):
+            for one in in_turn(able, number):
                 answer = with_speed(one.run(number))
                 self.answers.setdefault(one.name, []).append({"round": number, **answer})
                 self._tell(f"{number + 1}/{self.rounds} {one.name}: {_said(answer)}")
         return self
+
+    def _warmed(self, one: Contestant) -> bool:
+        try:
+            one.run(0)
+        except WorkerError as error:
+            self.missing[one.name] = str(error)
+        self._tell(f"warm-up: {one.name} {self.missing.get(one.name, '')}")
+        return one.name not in self.missing
+
+    @property
+    def notes(self) -> list[str]:
+        """Say who is missing."""
+        return [f"{name} was not measured: {why}" for name, why in self.missing.items()]
 
     def row(self, name: str, figures: Sequence[str]) -> Figures:
         """Return the medians and quartiles of some figures of a contestant."""
@@ -50,11 +64,14 @@ class Contest:
 
     def rows(self, *figures: str) -> list[Figures]:
         """Return that of all contestants."""
-        return [self.row(one.name, figures) for one in self.contestants]
+        return [self.row(one.name, figures) for one in self.contestants if one.name in self.answers]
 
     def ratio(self, name: str, other: str | Sequence[str], figure: str = "ms_per_token") -> Figures:
         """Return a figure over another's in the same round, or over the sum of several others'."""
         others = [other] if isinstance(other, str) else list(other)
+        absent = [one for one in (name, *others) if one not in self.answers]
+        if absent:
+            return plain(NotMeasured(self.missing.get(absent[0], f"there is no {absent[0]}")))
         values: list[float | NotMeasured] = []
         for number, answer in enumerate(self.answers[name]):
             above = answer.get(figure)
@@ -67,6 +84,8 @@ class Contest:
         return plain(spread(values))
 
     def _spread(self, name: str, figure: str) -> Any:
+        if name not in self.answers:
+            return NotMeasured(self.missing.get(name, f"there is no {name}"))
         values = [answer.get(figure) for answer in self.answers[name]]
         kept = [value if isinstance(value, (int, float)) else NotMeasured(_reason(value)) for value in values]
         return spread(kept)

@@ -48,7 +48,7 @@ def single(laboratory: Laboratory) -> Section:
         "how": f"SmolLM2-135M-Instruct, greedy, {laboratory.tokens} tokens after a chat prompt.",
         "rows": contest.rows("ms_per_token", "first_token_seconds", "outside_share"),
         "bars": [bar("single model int4, ours / onnxruntime-genai, ms per token", ratio, 1.05, 0.85)],
-        "notes": notes,
+        "notes": [*notes, *contest.notes],
         "runs": contest.answers,
     }
 
@@ -65,7 +65,7 @@ def pair(laboratory: Laboratory) -> Section:
             settings = (bundle, router(use, gamma), AUTO)
             contestants.append(writer(laboratory, name, SMOLLM2, *settings))
     contest = Contest(contestants, laboratory.rounds).work()
-    bars = [_share_bar(contest, name, lone) for name in contest.answers if name != lone]
+    bars = [_share_bar(contest, one.name, lone) for one in contestants if one.name != lone]
     measured = contest.row(f"p, {MIXED:.0%}", ["outside_share"])["outside_share"]
     bars.append(bar("time outside the runtime, share of decode time at n = 1", measured, 0.1, 0.05))
     return {
@@ -74,7 +74,7 @@ def pair(laboratory: Laboratory) -> Section:
         f"temperature 0.8, top-p 0.95. Router p with gamma {_listed(gammas)}; rand with gamma = share.",
         "rows": contest.rows("ms_per_token", "base_share", "outside_share", "acceptance"),
         "bars": bars,
-        "notes": [],
+        "notes": contest.notes,
         "runs": contest.answers,
     }
 
@@ -109,7 +109,7 @@ def schedules(laboratory: Laboratory) -> Section:
         "how": f"The same pair, router p at a base share of about {MIXED:.0%} (gamma {gamma}).",
         "rows": contest.rows("ms_per_token", "base_share", "acceptance", "outside_share"),
         "bars": [],
-        "notes": [f"What auto chose in int4: {text}" for text in plan.values()],
+        "notes": [*contest.notes, *(f"What auto chose in int4: {text}" for text in plan.values())],
         "runs": contest.answers,
     }
 
@@ -136,7 +136,7 @@ def two_models(laboratory: Laboratory) -> Section:
         "how": f"Gemma-3-270M and SmolLM2-135M-Instruct in int4, schedule auto; gamma of p {gamma}.",
         "rows": contest.rows("ms_per_token", "base_share", "outside_share", "acceptance"),
         "bars": [bar(f"{what}, {name}", contest.ratio(name, both), 0.75, 0.6) for name in names],
-        "notes": [],
+        "notes": contest.notes,
         "runs": contest.answers,
     }
 
@@ -157,7 +157,7 @@ def batch(laboratory: Laboratory) -> Section:
         "how": f"The same pair, router p at a base share of about {MIXED:.0%}.",
         "rows": contest.rows("tokens_per_second", "ms_per_token", "base_share"),
         "bars": [bar("n = 8 samples, tokens per second / plain at n = 1", ratio, 3.0, 4.0, least=True)],
-        "notes": [],
+        "notes": contest.notes,
         "runs": contest.answers,
     }
 
@@ -185,6 +185,6 @@ def research(laboratory: Laboratory) -> Section:
         f"router p with gamma {gamma} in both.",
         "rows": contest.rows("ms_per_token", "base_share"),
         "bars": [bar("pair int4 / transformers two-model loop fp32, speed", ratio, 12.0, 20.0, least=True)],
-        "notes": [],
+        "notes": contest.notes,
         "runs": contest.answers,
     }

@@ -85,7 +85,7 @@ def context(laboratory: Laboratory) -> Section:
         "how": f"{FEW} tokens behind prompts of 64 to {lengths[-1]} tokens; reading the prompt is not in it.",
         "rows": contest.rows("ms_per_token", "first_token_seconds"),
         "bars": [],
-        "notes": [],
+        "notes": contest.notes,
         "runs": contest.answers,
     }
 
@@ -136,6 +136,7 @@ def exactness_price(laboratory: Laboratory) -> Section:
             f"{precision}: exact takes {ratio['median']:.2f} of the time without (quartiles "
             f"{ratio['lower']:.2f} to {ratio['upper']:.2f})."
             for precision, ratio in ratios.items()
+            if "median" in ratio
         ],
         "runs": contest.answers,
     }

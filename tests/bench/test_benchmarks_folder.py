@@ -117,6 +117,20 @@ def test_contestants_run_in_turn_and_are_compared_round_by_round(benchmarks: Pat
     assert contest.row("slow", ["base_share"])["base_share"] == {"not_measured": "a run wrote too little"}
 
 
+def test_a_contestant_that_cannot_run_is_named_and_left_out(benchmarks: Path) -> None:
+    from contest import Contest, Contestant
+    from worker import WorkerError
+
+    def fails(number: int) -> dict[str, Any]:
+        raise WorkerError("rows are not exact")
+
+    able = Contestant("able", lambda number: {"ms_per_token": 1.0})
+    contest = Contest([able, Contestant("unable", fails)], 2).work()
+    assert contest.notes == ["unable was not measured: rows are not exact"]
+    assert [row["name"] for row in contest.rows("ms_per_token")] == ["able"]
+    assert contest.ratio("unable", "able") == {"not_measured": "rows are not exact"}
+
+
 def test_a_process_answers_requests_and_tells_what_fails(benchmarks: Path) -> None:
     handlers, opening = "{'double': lambda x: {'y': 2 * x}}", "lambda: {'name': print('noise')}"
     code = f"import protocol; protocol.serve({handlers}, {opening})"
