@@ -9,6 +9,7 @@ from onnx import TensorProto
 from baco_exporters.fusion.anchors import find_anchors
 from baco_exporters.fusion.architecture import Architecture
 from baco_exporters.fusion.layer import find_layers
+from baco_exporters.fusion.merge import merge_products
 from baco_exporters.fusion.outcome import Fused, NotFusableError, Unfused, operators
 from baco_exporters.fusion.patterns import fuse_patterns
 from baco_exporters.fusion.rewrite import rewrite
@@ -34,7 +35,8 @@ def _fuse(model: ModelProto, architecture: Architecture) -> ModelProto:
     bare, weights = take_apart(model)
     view = View(simplify(bare), weights)
     layers = list(find_layers(view, find_anchors(view), architecture))
-    bare = simplify(rewrite(view, layers))
+    bare = rewrite(view, layers)
+    merge_products(bare, weights)
     fuse_patterns(bare)
     return put_together(bare, weights)
 
