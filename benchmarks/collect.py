@@ -34,7 +34,7 @@ def collect(results: Path = RESULTS, summary: Path = SUMMARY) -> Mapping[str, An
     exactness = {**old.get("exactness", {}), **dict(_exactness(results))}
     order = [name for name in ORDER if name in sections]
     found = {"format": 1, "sections": [sections[name] for name in order], "exactness": exactness}
-    keep(found, summary)
+    keep(found, summary, indent=1)
     return found
 
 

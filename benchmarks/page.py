@@ -76,7 +76,7 @@ def _section(section: Section) -> str:
     figures = [name for name in section["rows"][0] if name != "name"]
     head = ["", *(HEADINGS[name][0] for name in figures)]
     rows = [[row["name"], *(_figure(row[name], name) for name in figures)] for row in section["rows"]]
-    rounds = f" {section['rounds']} rounds." if section["section"] not in ("memory", "start") else ""
+    rounds = f" Rounds: {section['rounds']}." if section["section"] not in ("memory", "start") else ""
     quick = " **A quick run, to see that it works: no figures to rely on.**" if section["quick"] else ""
     notes = "".join(f"\n{note}\n" for note in section["notes"])
     return f"## {section['title']}\n\n{section['how']}{rounds}{quick}\n\n{_table(head, rows)}{notes}"
