@@ -97,6 +97,7 @@ class OnnxRuntimeBackend:
             model = self._models.get(key)
             if model is None:
                 model = self._models[key] = self._open(path, files)
+                model.recall()
             return model
 
     def memory(self) -> Mapping[str, int]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from baco_onnxruntime.model import OnnxModel
     from baco_onnxruntime.sequence import OnnxSequence
 
-PROBE = 1
+PROBE = 2
 """Counted up when the probe asks other questions, so that old verdicts are forgotten."""
 
 SHORT = 12
@@ -42,25 +42,35 @@ _LOGGER = logging.getLogger(__name__)
 class Verdict(msgspec.Struct, frozen=True):
     """What was found, and of what."""
 
-    exact: bool
+    fewest: int
+    """Rows that kernels outside of attention must be given for rows to be exact; 0: nothing helps."""
     about: dict[str, Any]
 
 
-def known_or_probed(model: OnnxModel) -> bool:
-    """Return the verdict of an earlier time, else probe and keep it in the cache folder."""
+def known(model: OnnxModel) -> Verdict | None:
+    """Return the verdict of an earlier time, if there is one."""
     about = _facts(model)
-    name = hashlib.sha256(msgspec.json.encode(about, order="deterministic")).hexdigest()[:24]
-    path = cache_folder() / "exactness" / f"{name}.json"
-    known = _read(path, about)
-    if known is None:
-        known = Verdict(probe(model), about)
-        _write(path, known)
-    return known.exact
+    return _read(_place(about), about)
 
 
-def probe(model: OnnxModel) -> bool:
-    """Read a short text in many ways and compare all rows to the bit. Counts no pass of `model`."""
-    twin = model.twin()
+def probed(model: OnnxModel) -> Verdict:
+    """Probe, and keep the verdict in the cache folder."""
+    about = _facts(model)
+    verdict = Verdict(probe(model), about)
+    _write(_place(about), verdict)
+    return verdict
+
+
+def probe(model: OnnxModel) -> int:
+    """Return the fewest rows, of `model.ways`, with which rows are exact; 0 when they never are.
+
+    Reads a short text in many ways and compares all rows to the bit. Counts no pass of `model`.
+    """
+    return next((fewest for fewest in model.ways if _is_exact(model.twin(), fewest)), 0)
+
+
+def _is_exact(twin: OnnxModel, fewest: int) -> bool:
+    twin.fewest = fewest
     limit = twin.context_limit or LONG
     tokens = [(17 + 7919 * at) % twin.vocab_size for at in range(min(LONG, limit))]
     short = tokens[:SHORT]
@@ -122,6 +132,11 @@ def _long_is_exact(model: OnnxModel, tokens: list[int]) -> bool:
         if not np.array_equal(_in_pieces(sequence, tokens[at:], (1, 2, 1, 4)), wanted):
             return False
     return True
+
+
+def _place(about: dict[str, Any]) -> Path:
+    name = hashlib.sha256(msgspec.json.encode(about, order="deterministic")).hexdigest()[:24]
+    return cache_folder() / "exactness" / f"{name}.json"
 
 
 def _facts(model: OnnxModel) -> dict[str, Any]:

@@ -25,11 +25,14 @@ from baco_onnxruntime.slots import Slots, Visit
 class FusedModel(OnnxModel):
     """Opens sequences of a fused graph, and reads as many together as the graph has slots.
 
-    When careful, no kernel is given a single row, since those round differently from several: a lone
-    token has a row behind it that nobody wants, whose keys and values land behind what is valid. No pass
-    crosses a length at which kernels change how they round; at such a length a lone token is read
-    together with the one before it, once more.
+    When careful, attention is never given a single row, since its kernels round that differently from
+    several: a lone token has a row behind it that nobody wants, whose keys and values land behind what is
+    valid. No pass crosses a length at which kernels change how they round; at such a length a lone token
+    is read together with the one before it, once more. The other kernels are given two rows until the
+    probe has found that they may be given one.
     """
+
+    ways = (1, 2)
 
     def __init__(
         self,
@@ -57,8 +60,7 @@ class FusedModel(OnnxModel):
 
     def slots(self) -> Slots:
         """Return slots that hold nothing yet."""
-        careful = self.needs.careful
-        return Slots(self.session, self.graph, self.buffers, self.vocab_size, self.adapter, careful)
+        return Slots(self.session, self.graph, self.buffers, self.vocab_size, self.adapter)
 
     def open(self) -> FusedSequence:
         """Return an empty sequence."""
@@ -119,7 +121,7 @@ class FusedModel(OnnxModel):
                 tokens, rows = tokens - count, rows - reading.wanted(count)
                 turns.append((reading, self._visit(reading, count)))
         slots = self._shared or turns[0][0].sequence.own_slots()
-        found, seconds = slots.run([visit for _, visit in turns])
+        found, seconds = slots.run([visit for _, visit in turns], self.fewest)
         self.count(seconds)
         for (reading, visit), block in zip(turns, found, strict=True):
             reading.advance(visit.stop, block)

@@ -16,7 +16,7 @@ from baco_core.bundle import ModelFiles
 from baco_core.errors import ContextError, ModelError
 from baco_core.model import TokenSequence
 from baco_core.rows import Rows
-from baco_onnxruntime.exactness import known_or_probed
+from baco_onnxruntime.exactness import Verdict, known, probed
 from baco_onnxruntime.files import mapped_bytes
 from baco_onnxruntime.rounding import MIN_CHUNK, Rounding
 from baco_onnxruntime.sequence import OnnxSequence
@@ -40,6 +40,9 @@ class Needs:
 class OnnxModel(ABC):
     """Opens sequences of one graph. Several models may share a session, and threads a model."""
 
+    ways: tuple[int, ...] = (2,)
+    """What `fewest` may be without loss of exactness; the probe takes the first that is exact."""
+
     def __init__(self, session: Session, files: ModelFiles, needs: Needs, rounding: Rounding) -> None:
         """Raise ModelError when the graph's rows are not as wide as `files` says."""
         _check_width(session, files)
@@ -53,6 +56,8 @@ class OnnxModel(ABC):
         self._seconds = 0.0
         self._sequences: WeakSet[OnnxSequence] = WeakSet()
         self._exact: bool | None = None if needs.careful else False
+        self.fewest = 2 if needs.careful else 1
+        """Rows that kernels outside of attention are given at least."""
         self._lock = threading.Lock()
 
     @property
@@ -83,8 +88,18 @@ class OnnxModel(ABC):
         question may take some seconds. Always False with the option `exact: false`.
         """
         if self._exact is None:
-            self._exact = known_or_probed(self)
-        return self._exact
+            self._settle(known(self) or probed(self))
+        return bool(self._exact)
+
+    def recall(self) -> None:
+        """Take over what an earlier probe has found, if any."""
+        found = known(self) if self._exact is None else None
+        if found is not None:
+            self._settle(found)
+
+    def _settle(self, found: Verdict) -> None:
+        self.fewest = found.fewest or self.fewest
+        self._exact = found.fewest > 0
 
     def memory(self) -> Mapping[str, int]:
         """Return bytes by part, as `baco doctor --memory` shows them.

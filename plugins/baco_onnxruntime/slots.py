@@ -53,13 +53,11 @@ class Slots:
         buffers: Buffers,
         vocab_size: int,
         adapter: Mapping[str, Any],
-        careful: bool,
     ) -> None:
         self._session = session
         self._graph = graph
         self._buffers = buffers
         self._vocab_size = vocab_size
-        self._fewest = 2 if careful else 1
         self._binding = session.binding()
         self._adapter = dict(adapter)
         self._fed: dict[str, NDArray[Any]] = {}
@@ -79,13 +77,16 @@ class Slots:
             if held is not None and held.retired:
                 self._bind(slot, self._blank())
 
-    def run(self, visits: Sequence[Visit]) -> tuple[list[Rows], float]:
-        """Read what `visits` say, one slot each, in one pass; return each one's rows, and the seconds."""
+    def run(self, visits: Sequence[Visit], fewest: int) -> tuple[list[Rows], float]:
+        """Read what `visits` say, one slot each, in one pass; return each one's rows, and the seconds.
+
+        `fewest` is how many rows the kernels outside of attention must be given.
+        """
         seats = self._seat(visits)
         ordered = [seats[slot] for slot in sorted(seats)]
-        self._feed_tokens(ordered)
-        self._feed_lengths(seats)
-        rows = self._feed_indices(ordered)
+        self._feed_tokens(ordered, fewest)
+        self._feed_lengths(seats, fewest)
+        rows = self._feed_indices(ordered, fewest)
         seconds = self._session.execute(self._binding, sum(len(v.token_ids) for v in visits), visits[0].start)
         for visit in visits:
             visit.buffer.filled = visit.stop
@@ -110,15 +111,15 @@ class Slots:
             self._used[slot] = self._passes
         return seats
 
-    def _feed_tokens(self, ordered: Sequence[Visit]) -> None:
+    def _feed_tokens(self, ordered: Sequence[Visit], fewest: int) -> None:
         ids = [token_id for visit in ordered for token_id in visit.token_ids]
         if self._graph.slots == 1 and ordered[0].padded:
             ids.append(ids[-1])
-        if len(ids) < self._fewest:  # kernels for one row round unlike those for several
-            ids *= self._fewest
+        if len(ids) < fewest:
+            ids *= fewest
         self._feed("input_ids", [ids], np.int64)
 
-    def _feed_lengths(self, seats: Mapping[int, Visit]) -> None:
+    def _feed_lengths(self, seats: Mapping[int, Visit], fewest: int) -> None:
         chunks: list[int] = []
         lasts: list[int] = []
         pad: list[int] = []
@@ -137,13 +138,13 @@ class Slots:
         self._feed("seqlens_k", lasts, np.int32)
         self._feed("total_sequence_length", [last + 1 for last in lasts], np.int32)
         if self._graph.slots > 1:
-            if row < self._fewest:
-                unpad *= self._fewest
+            if row < fewest:
+                unpad *= fewest
             self._feed("chunk_lengths", chunks, np.int64)
             self._feed("pad_indices", pad, np.int64)
             self._feed("unpad_indices", unpad, np.int64)
 
-    def _feed_indices(self, ordered: Sequence[Visit]) -> dict[int, range]:
+    def _feed_indices(self, ordered: Sequence[Visit], fewest: int) -> dict[int, range]:
         """Say which rows go through the head; return, by id of the visit, where its rows come out."""
         indices: list[int] = []
         places = {}
@@ -153,7 +154,7 @@ class Slots:
             places[id(visit)] = range(len(indices), len(indices) + visit.rows)
             indices += range(first, first + visit.rows)
             row += len(visit.token_ids)
-        indices += (indices[-1:] or [0]) * max(0, self._fewest - len(indices), 1 - len(indices))
+        indices += (indices[-1:] or [0]) * max(0, fewest - len(indices))
         self._feed("logits_indices", indices, np.int64)
         if self._logits.shape[1] != len(indices):
             self._logits = np.empty((1, len(indices), self._vocab_size), self._graph.logits_dtype)
