@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from baco_core.bundle import FORMAT, MANIFEST_NAME, SINGLE, FileRecord, Manifest, MemberRecord, sha256_of
-from baco_core.errors import ExportError
+from baco_core.errors import ConfigError, ExportError
 from baco_exporters.fetch import Fetched, fetch
 from baco_exporters.member import MemberExport
 from baco_exporters.partial import partial_folder
@@ -29,6 +29,21 @@ class Order:
     out: Path
     recipe: Recipe = field(default_factory=Recipe)
     force: bool = False
+    adapter: Path | None = None
+    """A PEFT folder that makes the aligned model of the base model; then `base` is the only source."""
+
+    def __post_init__(self) -> None:
+        if self.adapter is None:
+            return
+        if set(self.sources) != {"base"}:
+            raise ConfigError(
+                "baco export: --aligned-adapter makes an aligned model of --base; give these two."
+            )
+        if self.recipe.compact or self.recipe.precision == "fp16" or not self.recipe.fuse:
+            raise ConfigError(
+                "baco export: an adapter needs a fused graph in fp32, int8 or int4; leave out --no-fuse and "
+                "--compact, and choose one of these with --precision."
+            )
 
 
 def export_bundle(order: Order, progress: Progress) -> Manifest:
@@ -65,10 +80,12 @@ def _write(order: Order, fetched: Mapping[str, Fetched], folder: Path, progress:
     for text, source in fetched.items():
         names = [name for name, wanted in order.sources.items() if wanted == text]
         member = names[0] if len(names) == 1 else SINGLE
-        export = MemberExport(member, source, folder, order.recipe, progress)
-        records |= dict.fromkeys(names, export.run())
+        export = MemberExport(member, source, folder, order.recipe, progress, order.adapter)
+        made = export.run()
+        records |= dict.fromkeys(names, made.pop(member)) | made
     _write_notice(fetched.values(), folder)
-    manifest = Manifest(FORMAT, {name: records[name] for name in order.sources}, _files(folder), made_with())
+    members = {name: records[name] for name in (*order.sources, *records)}
+    manifest = Manifest(FORMAT, members, _files(folder), made_with())
     (folder / MANIFEST_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest
 

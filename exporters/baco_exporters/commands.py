@@ -33,6 +33,12 @@ def _configure_export(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--model", metavar="SOURCE", help="a single model")
     parser.add_argument(
+        "--aligned-adapter",
+        type=Path,
+        metavar="FOLDER",
+        help="a LoRA adapter of the base (a PEFT folder) in place of --aligned; both share their weights",
+    )
+    parser.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="take sources and bundle from a config"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle's folder")
@@ -118,7 +124,8 @@ def read_order(options: Namespace) -> Order:
     config = load_config(options.config) if options.config else None
     sources = _sources(options, config)
     out = options.out or _config_folder(config)
-    return Order(sources, out, _recipe(options, config), force=options.force)
+    recipe = _recipe(options, config)
+    return Order(sources, out, recipe, force=options.force, adapter=options.aligned_adapter)
 
 
 def _recipe(options: Namespace, config: Config | None) -> Recipe:
@@ -130,7 +137,7 @@ def _recipe(options: Namespace, config: Config | None) -> Recipe:
     section = config.export if config else None
     stated: dict[str, Any] = {}
     for name in (declared.name for declared in fields(Recipe)):
-        value = getattr(options, name)
+        value = getattr(options, name, None)
         value = getattr(section, name, None) if value is None else value
         stated |= {} if value is None else {name: value}
     recipe = Recipe(**stated)
@@ -145,14 +152,18 @@ def _recipe(options: Namespace, config: Config | None) -> Recipe:
 def _sources(options: Namespace, config: Config | None) -> dict[str, str]:
     """Return the SOURCE of each member; a config's single model is seen as base and as aligned."""
     if config is not None:
-        if options.base or options.aligned or options.model:
+        if options.base or options.aligned or options.model or options.aligned_adapter:
             raise ConfigError("baco export: give sources, or a config that names them with -c, not both.")
         return _config_sources(config)
     if options.model and not (options.base or options.aligned):
         return {"model": options.model}
     if options.base and options.aligned and not options.model:
         return {"base": options.base, "aligned": options.aligned}
-    raise ConfigError("baco export: give --base and --aligned, or --model, or a config with -c.")
+    if options.base and options.aligned_adapter and not (options.aligned or options.model):
+        return {"base": options.base}
+    raise ConfigError(
+        "baco export: give --base and --aligned (or --aligned-adapter), or --model, or a config with -c."
+    )
 
 
 def _config_sources(config: Config) -> dict[str, str]:

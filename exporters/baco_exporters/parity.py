@@ -75,13 +75,19 @@ def _window(config: Any) -> int | None:
     return int(window) if window and getattr(config, "use_sliding_window", True) else None
 
 
-def measure(onnx_file: Path, found: Sequence[Reference], tolerance: float, member: str) -> ParityRecord:
+def measure(
+    onnx_file: Path,
+    found: Sequence[Reference],
+    tolerance: float,
+    member: str,
+    adapter: Path | None = None,
+) -> ParityRecord:
     """Compare the graph with PyTorch: prompt at once, token by token, and in chunks through the cache.
 
-    `tolerance` is one of TOLERANCE. Raises ExportError that names tensor, prompt, position and figure when
-    a difference is larger, or when a logit is not finite.
+    `tolerance` is one of TOLERANCE; `adapter` is a file of weights to run the graph with. Raises ExportError
+    that names tensor, prompt, position and figure when a difference is larger, or a logit is not finite.
     """
-    graph = GraphReader(onnx_file)
+    graph = GraphReader(onnx_file, adapter)
     limit = tolerance * max(1.0, *(_scale(reference.logits) for reference in found))
     short, long = found[:2], found[2:]
     check = _Check(graph, limit, member)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+    _Rows = tuple[NDArray[Any], NDArray[Any]]  # codes [rows, blocks, bytes] and scales [rows, blocks]
+
 _DOMAIN = "com.microsoft"
 _MATRIX_FROM = 1024
 """Elements; smaller matrices are not worth an operator."""
@@ -43,10 +45,12 @@ def quantise(model: ModelProto, recipe: Recipe) -> dict[str, int]:
         )
     _check_finite(graph, {node.input[1] for node in products})
     head = next((node.name for node in products if _makes_logits(graph, node)), "")
+    head_bits = recipe.head_bits or recipe.bits
     with _tool() as tool:
-        _run_tool(tool, model, recipe, {node.name for node in products})
-        embedding = _quantise_embeddings(tool, model, recipe, tied)
-    return {"body": recipe.bits, "head": recipe.bits if head else 32, "embedding": embedding}
+        _run_tool(tool, model, recipe, recipe.bits, {node.name for node in products} - {head})
+        _run_tool(tool, model, recipe, head_bits, {head})
+        embedding = _quantise_embeddings(tool, model, recipe, head_bits, tied)
+    return {"body": recipe.bits, "head": head_bits if head else 32, "embedding": embedding}
 
 
 def _spell_out_heads(graph: GraphProto) -> dict[str, str]:
@@ -135,80 +139,76 @@ def _makes_logits(graph: GraphProto, node: NodeProto) -> bool:
     return "logits" in names
 
 
-def _run_tool(tool: Any, model: ModelProto, recipe: Recipe, names: Collection[str]) -> None:
+def _run_tool(tool: Any, model: ModelProto, recipe: Recipe, bits: int, names: Collection[str]) -> None:
     """Quantise the products of these names to symmetric blocks, and nothing else."""
     config = tool.DefaultWeightOnlyQuantConfig(
         block_size=recipe.block_size,
         is_symmetric=True,
         accuracy_level=recipe.accuracy_level,
-        bits=recipe.bits,
+        bits=bits,
     )
     others = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.name not in names]
-    tool.MatMulNBitsQuantizer(model, bits=recipe.bits, nodes_to_exclude=others, algo_config=config).process()
+    tool.MatMulNBitsQuantizer(model, bits=bits, nodes_to_exclude=others, algo_config=config).process()
 
 
-def _quantise_embeddings(tool: Any, model: ModelProto, recipe: Recipe, tied: dict[str, str]) -> int:
-    """Let every lookup in a large table read quantised rows; return the bits of the first, or 32."""
-    tables = {tensor.name: tensor for tensor in model.graph.initializer if _is_large_matrix(tensor)}
-    bits = []
-    for node in model.graph.node:
-        if node.op_type == "Gather" and node.input[0] in tables and not _options(node).get("axis"):
-            table = tables[node.input[0]]
-            if table.dims[1] % recipe.block_size == 0:
-                bits.append(_quantise_lookup(tool, model.graph, node, table, recipe, tied.get(table.name)))
-    read = {name for node in model.graph.node for name in node.input}
-    for table in tables.values():
-        if table.name not in read:
-            model.graph.initializer.remove(table)
-    return bits[0] if bits else 32
-
-
-def _quantise_lookup(
-    tool: Any, graph: GraphProto, node: NodeProto, table: TensorProto, recipe: Recipe, head: str | None
+def _quantise_embeddings(
+    tool: Any, model: ModelProto, recipe: Recipe, head_bits: int, tied: dict[str, str]
 ) -> int:
-    """Turn a lookup into GatherBlockQuantized. A tied head's weights are taken as they lie in MatMulNBits."""
-    import onnx
+    """Let every lookup in a large table read quantised rows; return the bits of the last, or 32.
 
-    if head is None:
-        bits = _EMBEDDING_BITS
-        codes, scales = _quantised_table(tool, onnx.numpy_helper.to_array(table), recipe)
-    else:
-        bits = recipe.bits or _EMBEDDING_BITS
-        codes, scales = _weights_of_head(graph, head)
-    rows = table.dims[0]
-    names = [f"{table.name}_rows", f"{table.name}_row_scales"]
-    arrays: tuple[NDArray[Any], ...] = codes, scales
-    for name, array in zip(names, arrays, strict=True):
-        graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(rows, -1), name))
-    node.op_type, node.domain = "GatherBlockQuantized", _DOMAIN
-    node.input[:] = [names[0], node.input[1], names[1]]
-    del node.attribute[:]
-    options = {"gather_axis": 0, "quantize_axis": 1, "block_size": recipe.block_size, "bits": bits}
-    node.attribute.extend(onnx.helper.make_attribute(key, value) for key, value in options.items())
+    Rows of a table that is tied to the head are read where they lie, in the head's MatMulNBits.
+    """
+    graph, bits = model.graph, 32
+    tables = {tensor.name: tensor for tensor in graph.initializer if _is_large_matrix(tensor)}
+    for node in [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]:
+        table = tables[node.input[0]]
+        if _options(node).get("axis") or table.dims[1] % recipe.block_size:
+            continue
+        if table.name in tied:
+            bits, rows = head_bits, _weights_of_head(graph, tied[table.name])
+        else:
+            bits, rows = _EMBEDDING_BITS, _quantised_table(tool, table, recipe)
+        _look_up(graph, node, table, rows, {"block_size": recipe.block_size, "bits": bits})
+    read = {name for node in graph.node for name in node.input}
+    for table in [table for table in tables.values() if table.name not in read]:
+        graph.initializer.remove(table)
     return bits
 
 
-def _weights_of_head(graph: GraphProto, head: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _look_up(
+    graph: GraphProto, node: NodeProto, table: TensorProto, rows: _Rows, options: dict[str, int]
+) -> None:
+    """Turn a lookup into GatherBlockQuantized; it reads MatMulNBits' layout, a row's blocks joined."""
+    import onnx
+
+    names = [f"{table.name}_rows", f"{table.name}_row_scales"]
+    for name, array in zip(names, rows, strict=True):
+        graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(table.dims[0], -1), name))
+    node.op_type, node.domain = "GatherBlockQuantized", _DOMAIN
+    node.input[:] = [names[0], node.input[1], names[1]]
+    del node.attribute[:]
+    options = {"gather_axis": 0, "quantize_axis": 1} | options
+    node.attribute.extend(onnx.helper.make_attribute(key, value) for key, value in options.items())
+
+
+def _weights_of_head(graph: GraphProto, head: str) -> _Rows:
     """Return codes and scales of the quantised product whose matrix was named `head`."""
     import onnx
 
     products = (node for node in graph.node if node.op_type == "MatMulNBits")
     names = next(node.input[1:3] for node in products if node.input[1].startswith(f"{head}_"))
     found = {tensor.name: tensor for tensor in graph.initializer}
-    codes: NDArray[np.uint8] = onnx.numpy_helper.to_array(found[names[0]])
-    scales: NDArray[np.float32] = onnx.numpy_helper.to_array(found[names[1]])
-    return codes, scales
+    return onnx.numpy_helper.to_array(found[names[0]]), onnx.numpy_helper.to_array(found[names[1]])
 
 
-def _quantised_table(
-    tool: Any, table: NDArray[np.float32], recipe: Recipe
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _quantised_table(tool: Any, table: TensorProto, recipe: Recipe) -> _Rows:
+    import onnx
+
     config = tool.DefaultWeightOnlyQuantConfig(
         block_size=recipe.block_size, is_symmetric=True, bits=_EMBEDDING_BITS
     )
-    codes, scales, _ = tool.DefaultWeightOnlyQuantizer(config).qbits_block_quant(
-        np.ascontiguousarray(table.T)
-    )
+    turned = np.ascontiguousarray(onnx.numpy_helper.to_array(table).T)  # the tool reads memory, not strides
+    codes, scales, _ = tool.DefaultWeightOnlyQuantizer(config).qbits_block_quant(turned)
     return codes, scales
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from onnxruntime import InferenceSession, NodeArg, RunOptions
+    from onnxruntime import InferenceSession, NodeArg, OrtValue
 
 Cuts = Sequence[tuple[int, int]]
 Rows = Iterator[tuple[int, "NDArray[np.float32]"]]
@@ -19,14 +19,14 @@ Rows = Iterator[tuple[int, "NDArray[np.float32]"]]
 class GraphReader:
     """An exported graph, fused or not; the shape of its cache is as its inputs declare it.
 
-    `adapter` is an ONNX Runtime adapter file, whose weights the graph is run with.
+    `adapter` is an ONNX Runtime adapter file, whose weights a fused graph is run with.
     """
 
     def __init__(self, path: Path, adapter: Path | None = None) -> None:
         self._session = open_session(path)
         self._inputs = {value.name: value for value in self._session.get_inputs()}
         self._outputs = [value.name for value in self._session.get_outputs()]
-        self._adapter = adapter
+        self._adapter = _parameters(adapter) if adapter else {}
 
     def read(self, ids: Sequence[int], cuts: Cuts) -> Rows:
         """Read `ids` cut by cut through the cache; yield each cut's start and rows [n, vocabulary]."""
@@ -35,7 +35,7 @@ class GraphReader:
     def _plain(self, ids: Sequence[int], cuts: Cuts) -> Rows:
         cache = {name: cache_like(self._inputs[name], 0) for name in self._cache_names}
         for start, stop in cuts:
-            values = self._session.run(None, {**self._tokens(ids, start, stop), **cache}, self._options())
+            values = self._session.run(None, {**self._tokens(ids, start, stop), **cache})
             outputs = dict(zip(self._outputs, values, strict=True))
             cache = {name: outputs[_present(name)] for name in cache}
             yield start, np.asarray(outputs["logits"][0], np.float32)
@@ -63,8 +63,10 @@ class GraphReader:
             for name, buffer in cache.items():
                 binding.bind_ortvalue_input(name, buffer)
                 binding.bind_ortvalue_output(_present(name), buffer)
+            for name, buffer in self._adapter.items():
+                binding.bind_ortvalue_input(name, buffer)
             binding.bind_output("logits")
-            self._session.run_with_iobinding(binding, self._options())
+            self._session.run_with_iobinding(binding)
             yield start, binding.get_outputs()[-1].numpy()[0]
 
     def _tokens(self, ids: Sequence[int], start: int, stop: int) -> dict[str, NDArray[np.int64]]:
@@ -79,15 +81,14 @@ class GraphReader:
     def _cache_names(self) -> list[str]:
         return [name for name in self._inputs if name.startswith("past_key_values.")]
 
-    def _options(self) -> RunOptions | None:
-        if self._adapter is None:
-            return None
-        import onnxruntime
 
-        options, adapter = onnxruntime.RunOptions(), onnxruntime.LoraAdapter()
-        adapter.Load(str(self._adapter))
-        options.add_active_adapter(adapter)
-        return options
+def _parameters(adapter: Path) -> dict[str, OrtValue]:
+    """Return an adapter's weights by input; the runtime ignores an active adapter where inputs are bound."""
+    import onnxruntime
+
+    value = onnxruntime.OrtValue.ortvalue_from_numpy
+    opened = onnxruntime.AdapterFormat.read_adapter(str(adapter))  # its parameters lie in its memory
+    return {name: value(each.numpy().copy()) for name, each in opened.get_parameters().items()}
 
 
 def open_session(path: Path) -> InferenceSession:

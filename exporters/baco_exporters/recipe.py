@@ -29,6 +29,7 @@ class Recipe:
     fuse: bool = True
     accuracy_level: AccuracyLevel = 4
     block_size: BlockSize = 32
+    head_bits: Literal[4, 8] | None = None
 
     def __post_init__(self) -> None:
         _check_among("precision", self.precision, get_args(Precision))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baco_core.bundle import FusionRecord, KvLayout, ParityRecord, QualityRecord
+from baco_core.errors import ExportError
 from baco_exporters.graph import share_weights
 from baco_exporters.onnx_export import kv_layout, vocabulary_size
 from baco_exporters.parity import TOLERANCE, Reference, measure
@@ -18,9 +19,26 @@ from baco_exporters.recipe import SLOTS, Recipe
 from baco_exporters.weights_file import load_bare, save_model
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from onnx import ModelProto
 
+    from baco_exporters.peft_folder import LowRank
+
 _WORTH_SAYING = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """A LoRA adapter of the model: its matrices by module, and the model's weights [out, in] of these.
+
+    `references` are PyTorch's logits with the adapter merged; `path` is the file to be written.
+    """
+
+    matrices: Mapping[str, LowRank]
+    weights: Mapping[str, NDArray[np.float32]]
+    references: Sequence[Reference]
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,7 @@ class Original:
     references: Sequence[Reference]
     encode: Callable[[str], Sequence[int]]
     bos: Sequence[int] = ()
+    adaptation: Adaptation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +62,7 @@ class Made:
     slots: dict[str, str] = field(default_factory=dict)
     fusion: FusionRecord | None = None
     quality: QualityRecord | None = None
+    adapted: ParityRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +84,9 @@ class Stages:
         if fused is not None:
             made = replace(made, kv=replace(layout, layout="shared"), parity=self._write(fused, fused=True))
             del fused
+        if adaptation := self.original.adaptation:
+            self._check_adaptable(made)
+            made = replace(made, adapted=self._adapt(adaptation))
         if self.recipe.compact:
             made = replace(made, parity=self._compact(made))
         if self.recipe.bits:
@@ -78,9 +101,33 @@ class Stages:
             self._note(f"{saved / 1e6:.0f} MB of weights were there twice and are shared")
         return self._compare(TOLERANCE[self.recipe.exported_as])
 
-    def _compare(self, tolerance: float) -> ParityRecord:
-        with self._phase("compare with PyTorch"):
-            parity = measure(self.path, self.original.references, tolerance, self.name)
+    def _check_adaptable(self, made: Made) -> None:
+        if made.kv.layout != "shared":
+            reason = made.fusion.reason if made.fusion else ""
+            raise ExportError(
+                f"{self.name}: an adapter needs a fused graph ({reason}); merge the adapter into the model, "
+                "and export base and aligned as two models."
+            )
+
+    def _adapt(self, adaptation: Adaptation) -> ParityRecord:
+        """Add branches for the adapter, write it, and compare the graph without and with it."""
+        import onnx
+
+        from baco_exporters.lora import add_branches, write_adapter
+
+        with self._phase("add the adapter's branches"):
+            graph = onnx.load(self.path)
+            parameters = add_branches(graph, adaptation.weights, adaptation.matrices)
+            save_model(graph, self.path, mapped=True)
+            write_adapter(parameters, adaptation.path)
+        self._compare(TOLERANCE[self.recipe.exported_as])
+        return self._compare(TOLERANCE[self.recipe.exported_as], adaptation)
+
+    def _compare(self, tolerance: float, adaptation: Adaptation | None = None) -> ParityRecord:
+        references = self.original.references if adaptation is None else adaptation.references
+        adapter = None if adaptation is None else adaptation.path
+        with self._phase("compare with PyTorch" + (", adapter merged" if adaptation else "")):
+            parity = measure(self.path, references, tolerance, self.name, adapter)
         self._note(
             f"largest logit difference at once {parity.whole:.2g}, token by token {parity.steps:.2g}, "
             f"in chunks {parity.chunks:.2g} (allowed: {parity.tolerance:.2g})"

@@ -44,6 +44,14 @@ class TextSide:
         return ids
 
 
+def vocabulary_of(text: TextSide) -> dict[str, int]:
+    """Return the tokens and their ids."""
+    from tokenizers import Tokenizer
+
+    tokens: dict[str, int] = Tokenizer.from_str(text.tokenizer).get_vocab()
+    return tokens
+
+
 def text_side(fetched: Fetched) -> TextSide:
     """Read the text side of a fetched model; ExportError when it has no tokenizer we can write down."""
     return _gguf_side(read_gguf(fetched.path)) if fetched.kind == "gguf" else _folder_side(fetched.path)

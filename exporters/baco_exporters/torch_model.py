@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from baco_core.errors import ExportError
 from baco_exporters.fetch import Fetched
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from baco_exporters.peft_folder import LowRank
 
 TorchModel: TypeAlias = Any
 """A transformers PreTrainedModel; its methods are not typed."""
@@ -66,6 +73,40 @@ def _from_gguf(path: Path) -> TorchModel:
     _check_missing(set(missing) - set(tied), path.name)
     model.tie_weights()
     return model
+
+
+def weights_of(model: TorchModel, matrices: Mapping[str, LowRank]) -> dict[str, NDArray[np.float32]]:
+    """Return the weights [out, in] that an adapter changes; ExportError when it is another model's."""
+    import torch
+
+    known = dict(model.named_modules())
+    for name, low in matrices.items():
+        module, shape = known.get(name), (len(low.up), low.down.shape[1])
+        if not isinstance(module, torch.nn.Linear) or tuple(module.weight.shape) != shape:
+            there = (
+                f"is {tuple(module.weight.shape)}" if isinstance(module, torch.nn.Linear) else "is not there"
+            )
+            raise ExportError(
+                f"the adapter changes {name!r} of shape {shape}; in the base model it {there}. Name the base "
+                "that the adapter was trained on."
+            )
+    return {name: known[name].weight.detach().numpy() for name in matrices}
+
+
+@contextmanager
+def adapted(model: TorchModel, matrices: Mapping[str, LowRank]) -> Iterator[None]:
+    """Merge an adapter into the model's weights for a while."""
+    import torch
+
+    known = dict(model.named_modules())
+    kept = {name: known[name].weight.data for name in matrices}
+    for name, low in matrices.items():
+        known[name].weight.data = kept[name] + torch.from_numpy(low.up) @ torch.from_numpy(low.down)
+    try:
+        yield
+    finally:
+        for name, weight in kept.items():
+            known[name].weight.data = weight
 
 
 def check_architecture(config: Any, name: str) -> None:
