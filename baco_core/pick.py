@@ -15,7 +15,7 @@ from baco_core.rows import Logits, log_normaliser
 from baco_core.sampler import Sampler
 
 _REACH = 1.0 + MOST - LEAST  # nats by which noise can lift one token over another, and a little more
-_WINDOW = 3.0  # nats by which the largest score is mostly not below the largest bound
+_WINDOW = 4.0  # nats by which the largest score is mostly not below the largest bound
 _ROUNDING = 1e-9
 _LOWEST = float(np.finfo(np.float32).min)
 
