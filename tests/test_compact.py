@@ -127,6 +127,20 @@ def test_a_gemm_with_a_transposed_weight_is_scaled_by_rows() -> None:
     assert list(scales.dims) == [40, 1]
 
 
+def test_the_tables_of_fused_attention_stay_exact(tied_model: onnx.ModelProto) -> None:
+    """Cosines and sines are large matrices, but in 8 bits they would turn every layer by a little."""
+    tables = {name: random_matrix(64, WIDTH, seed) for seed, name in enumerate(("cosines", "sines"), 2)}
+    for name, array in tables.items():
+        tied_model.graph.initializer.append(numpy_helper.from_array(array, name))
+    inputs = ["embedded", "", "", "past", "past", "lengths", "total", *tables]
+    attention = helper.make_node("GroupQueryAttention", inputs, ["read"], domain="com.microsoft")
+    tied_model.graph.node.append(attention)
+    stored = {tensor.name: tensor for tensor in compact_weights(tied_model).graph.initializer}
+    assert {"table_codes", "matrix_codes"} <= set(stored)
+    for name, array in tables.items():
+        assert np.array_equal(numpy_helper.to_array(stored[name]), array)
+
+
 def test_other_widths_and_broken_weights_are_refused(tied_model: onnx.ModelProto) -> None:
     with pytest.raises(ExportError, match="8 or 16 bits, not 4"):
         compact_weights(tied_model, bits=4)  # type: ignore[arg-type]

@@ -24,7 +24,8 @@ def compact_weights(model: ModelProto, *, bits: Literal[8, 16] = 8, min_size: in
     With 8 bits a matrix becomes int8 codes and one float32 scale for each output channel, `w ≈ code · scale`,
     off by half a scale at most; with 16 it becomes float16. Cast and Mul nodes turn it back into float32.
     They hang on constants alone, so ONNX Runtime folds them once at load and computes in float32 as before
-    (it would keep a DequantizeLinear). Equal and transposed weights are stored once. Biases and norms stay.
+    (it would keep a DequantizeLinear). Equal and transposed weights are stored once. Biases, norms and the
+    rotary tables of fused attention stay.
 
     Raises ExportError for other `bits`, or when a weight is not finite.
     """
@@ -35,8 +36,9 @@ def compact_weights(model: ModelProto, *, bits: Literal[8, 16] = 8, min_size: in
     small = onnx.ModelProto()
     small.CopyFrom(model)
     share_weights(small)
-    row_wise = _read_by_rows(small)
-    for weight in [tensor for tensor in small.graph.initializer if _is_large_matrix(tensor, min_size)]:
+    row_wise, tables = _read_by_rows(small), _read_by_attention(small)
+    large = [tensor for tensor in small.graph.initializer if _is_large_matrix(tensor, min_size)]
+    for weight in [tensor for tensor in large if tensor.name not in tables]:
         axis = 0 if weight.name in row_wise else 1
         stored, restore = _as_half(weight) if bits == 16 else _as_codes(weight, axis)
         small.graph.initializer.remove(weight)
@@ -97,6 +99,12 @@ def _is_large_matrix(tensor: TensorProto, min_size: int) -> bool:
 
     is_float_matrix = tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 2
     return is_float_matrix and int(np.prod(tensor.dims)) >= min_size
+
+
+def _read_by_attention(model: ModelProto) -> set[str]:
+    """What fused attention reads: its tables of cosines and sines are matrices, but no weights."""
+    nodes = (node for node in model.graph.node if node.op_type == "GroupQueryAttention")
+    return {name for node in nodes for name in node.input}
 
 
 def _read_by_rows(model: ModelProto) -> set[str]:
