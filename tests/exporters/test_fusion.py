@@ -166,6 +166,10 @@ def test_a_graph_without_a_cache_in_float32_or_a_context_limit_stays_unfused() -
         if value.name.startswith("past_key_values."):
             value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
     assert "not float32" in _reason(fuse(half, config))
+    renamed = onnx.ModelProto()
+    renamed.CopyFrom(graph)
+    renamed.graph.output[1].name = "present.first.key"
+    assert "not a key and a value for each layer" in _reason(fuse(renamed, config))
     del half.graph.input[1:]
     assert "no KV cache" in _reason(fuse(half, config))
 

@@ -42,10 +42,16 @@ def _fuse(model: ModelProto, architecture: Architecture) -> ModelProto:
 
 
 def _check(model: ModelProto, architecture: Architecture) -> None:
-    caches = [value for value in model.graph.input if value.name.startswith("past_key_values.")]
+    graph = model.graph
+    caches = {value.name: value for value in graph.input if value.name.startswith("past_key_values.")}
     if not caches:
         raise NotFusableError("the graph has no KV cache")
-    if any(value.type.tensor_type.elem_type != TensorProto.FLOAT for value in caches):
+    if any(value.type.tensor_type.elem_type != TensorProto.FLOAT for value in caches.values()):
         raise NotFusableError("the KV cache is not float32; fuse before the precision is changed")
     if not architecture.positions:
         raise NotFusableError(f"the configuration of {architecture.name!r} states no context limit")
+    layers = [f"{layer}.{part}" for layer in range(len(caches) // 2) for part in ("key", "value")]
+    outputs = {value.name for value in graph.output}
+    known = {f"past_key_values.{name}" for name in layers} == caches.keys()
+    if not known or not outputs >= {"logits", *(f"present.{name}" for name in layers)}:
+        raise NotFusableError("the cache's inputs and outputs are not a key and a value for each layer")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
+from baco_exporters.fusion.outcome import NotFusableError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, TensorProto
@@ -82,7 +84,8 @@ def simplify(bare: ModelProto) -> ModelProto:
     """Return what ONNX Runtime makes of a graph without matrices: constants folded, norms fused, dead
     nodes gone.
 
-    It also fuses Silu (as QuickGelu) and Gelu where it knows their shape.
+    It also fuses Silu (as QuickGelu) and Gelu where it knows their shape. Raises NotFusableError when the
+    runtime does not take the graph.
     """
     import onnxruntime
 
@@ -92,12 +95,11 @@ def simplify(bare: ModelProto) -> ModelProto:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(file)
         options.log_severity_level = 3
-        onnxruntime.InferenceSession(
-            bare.SerializeToString(),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=_NOT_WANTED,
-        )
+        settings = {"providers": ["CPUExecutionProvider"], "disabled_optimizers": _NOT_WANTED}
+        try:
+            onnxruntime.InferenceSession(bare.SerializeToString(), options, **settings)
+        except Exception as error:  # the runtime's errors have no common class
+            raise NotFusableError(f"the runtime refuses it: {str(error).splitlines()[0]}") from error
         simple: ModelProto = onnx.load(file)
     return _as_imported(simple, bare)
 
