@@ -43,6 +43,8 @@ class FusedDecoder:
     precision: Precision = "fp32"
     block: int = 32
     """Weights that share a scale, in 4 and 8 bits."""
+    pads: bool = False
+    """Let rows be added for attention alone even with one slot."""
     adaptable: bool = False
     """Have a low-rank adapter beside `qkv`, which does nothing unless its values are given."""
 
@@ -201,13 +203,17 @@ class _Builder:
 
     def _slots(self, layer: int, qkv: str) -> str:
         slots = self.decoder.slots
-        if slots == 1:
+        if slots == 1 and not self.decoder.pads:
             return self._attention(layer, qkv, "")
         self.node("Gather", [qkv, "pad_indices"], [f"padded.{layer}"], axis=1)
+        if slots == 1:
+            mixed = self._attention(layer, f"padded.{layer}", "")
+            self.node("Gather", [mixed, "unpad_indices"], [f"unpadded.{layer}"], axis=1)
+            return f"unpadded.{layer}"
         pieces = [f"piece.{layer}.{slot}" for slot in range(slots)]
         self.node("Split", [f"padded.{layer}", "chunk_lengths"], pieces, axis=1)
-        mixed = [self._attention(layer, piece, f".{slot}") for slot, piece in enumerate(pieces)]
-        self.node("Concat", mixed, [f"joined.{layer}"], axis=1)
+        parts = [self._attention(layer, piece, f".{slot}") for slot, piece in enumerate(pieces)]
+        self.node("Concat", parts, [f"joined.{layer}"], axis=1)
         self.node("Gather", [f"joined.{layer}", "unpad_indices"], [f"unpadded.{layer}"], axis=1)
         return f"unpadded.{layer}"
 
@@ -271,8 +277,10 @@ class _Builder:
     def _inputs(self) -> list[ValueInfoProto]:
         slots = self.decoder.slots
         whole: dict[str, list[int | str]] = {"input_ids": [1, "count"], "logits_indices": ["kept"]}
+        if slots > 1 or self.decoder.pads:
+            whole |= {"pad_indices": ["padded"], "unpad_indices": ["count"]}
         if slots > 1:
-            whole |= {"chunk_lengths": [slots], "pad_indices": ["padded"], "unpad_indices": ["count"]}
+            whole |= {"chunk_lengths": [slots]}
         value = helper.make_tensor_value_info
         made = [value(name, TensorProto.INT64, shape) for name, shape in whole.items()]
         made += [value(name, TensorProto.INT32, [slots]) for name in ("seqlens_k", "total_sequence_length")]

@@ -91,7 +91,7 @@ class OnnxRuntimeBackend:
         Raises ModelError in one line: no runtime, no such provider, a file that is no whole graph, a
         graph without KV cache or with inputs this backend cannot feed, an adapter of another graph.
         """
-        path = _graph_for(files).resolve()
+        path = _graph_for(files, MIN_SLOTS if self.exact else 1).resolve()
         key = replace(files, onnx=path, slots=(), together=1)
         with self._lock:
             model = self._models.get(key)
@@ -130,10 +130,15 @@ class OnnxRuntimeBackend:
         return threading.Lock()
 
 
-def _graph_for(files: ModelFiles) -> Path:
+MIN_SLOTS = 2
+"""Slots to open, where there is the choice, even for one sequence a pass: such a graph can give attention
+the second row that exactness needs without giving it to all layers: quicker (docs/backend.md)."""
+
+
+def _graph_for(files: ModelFiles, fewest: int) -> Path:
     """Return the graph with the fewest slots that are enough, or with the most there are."""
-    graphs = sorted([(1, files.onnx), *files.slots])
-    return next((path for slots, path in graphs if slots >= files.together), graphs[-1][1])
+    graphs, wanted = sorted([(1, files.onnx), *files.slots]), max(files.together, fewest)
+    return next((path for slots, path in graphs if slots >= wanted), graphs[-1][1])
 
 
 class _Sessions:

@@ -24,7 +24,8 @@ _ONE: dict[str, DTypeLike] = {
     LENGTHS: np.int32,
     "total_sequence_length": np.int32,
 }
-_MANY: dict[str, DTypeLike] = {"chunk_lengths": np.int64, "pad_indices": np.int64, "unpad_indices": np.int64}
+_PADS: dict[str, DTypeLike] = {"pad_indices": np.int64, "unpad_indices": np.int64}
+_MANY: dict[str, DTypeLike] = {"chunk_lengths": np.int64, **_PADS}
 _TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _LOGITS: dict[str, DTypeLike] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -34,6 +35,8 @@ class FusedGraph:
     """A decoder that reads up to `slots` sequences in one pass, each with a buffer of its own."""
 
     slots: int
+    padded: bool
+    """Whether rows can be added for attention alone; a graph with one slot may be without."""
     cache: tuple[CacheTensor, ...]
     """The tensors of the first slot; their names in the others come from `names`."""
     vocab_size: int | None
@@ -61,13 +64,14 @@ def read_fused_graph(inputs: Iterable[NodeArg], outputs: Iterable[NodeArg], path
     made = {node.name: node for node in outputs}
     slots = _read_slots(given, path)
     pasts = [match for name in given if (match := _PAST.fullmatch(name))]
-    _check_fed(set(given) - {match[0] for match in pasts}, given, slots, path)
+    padded = slots > 1 or "pad_indices" in given
+    _check_fed(set(given) - {match[0] for match in pasts}, given, slots, padded, path)
     parts = list(dict.fromkeys(match["part"] for match in pasts))
     if not parts:
         raise ModelError(f"{path}: the graph has no KV-cache inputs (past_key_values.*); export it again.")
     cache = tuple(_read_cache(part, slots, given, made, path) for part in parts)
     width = read_width(made, path)
-    return FusedGraph(slots, cache, width, np.dtype(_LOGITS[made[LOGITS].type]))
+    return FusedGraph(slots, padded, cache, width, np.dtype(_LOGITS[made[LOGITS].type]))
 
 
 def _read_slots(given: dict[str, NodeArg], path: Path) -> int:
@@ -77,8 +81,8 @@ def _read_slots(given: dict[str, NodeArg], path: Path) -> int:
     return node.shape[0]
 
 
-def _check_fed(names: set[str], given: dict[str, NodeArg], slots: int, path: Path) -> None:
-    wanted = _ONE | (_MANY if slots > 1 else {})
+def _check_fed(names: set[str], given: dict[str, NodeArg], slots: int, padded: bool, path: Path) -> None:
+    wanted = _ONE | (_MANY if slots > 1 else _PADS if padded else {})
     missing = [name for name in wanted if name not in names]
     if missing or len(names) > len(wanted):
         wrong = missing or sorted(names - set(wanted))

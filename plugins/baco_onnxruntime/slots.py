@@ -113,8 +113,8 @@ class Slots:
 
     def _feed_tokens(self, ordered: Sequence[Visit], fewest: int) -> None:
         ids = [token_id for visit in ordered for token_id in visit.token_ids]
-        if self._graph.slots == 1 and ordered[0].padded:
-            ids.append(ids[-1])
+        if ordered[0].padded and not self._graph.padded:
+            ids.append(ids[-1])  # no row can be added for attention alone
         if len(ids) < fewest:
             ids *= fewest
         self._feed("input_ids", [ids], np.int64)
@@ -137,12 +137,11 @@ class Slots:
             lasts.append(start + count + padded - 1)
         self._feed("seqlens_k", lasts, np.int32)
         self._feed("total_sequence_length", [last + 1 for last in lasts], np.int32)
-        if self._graph.slots > 1:
-            if row < fewest:
-                unpad *= fewest
-            self._feed("chunk_lengths", chunks, np.int64)
+        if self._graph.padded:
             self._feed("pad_indices", pad, np.int64)
-            self._feed("unpad_indices", unpad, np.int64)
+            self._feed("unpad_indices", unpad * fewest if row < fewest else unpad, np.int64)
+        if self._graph.slots > 1:
+            self._feed("chunk_lengths", chunks, np.int64)
 
     def _feed_indices(self, ordered: Sequence[Visit], fewest: int) -> dict[int, range]:
         """Say which rows go through the head; return, by id of the visit, where its rows come out."""

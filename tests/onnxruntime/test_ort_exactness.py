@@ -37,8 +37,9 @@ def test_these_are_exact(load: Load, name: str) -> None:
     assert model.runtime_seconds == 0
 
 
-def test_only_attention_needs_a_second_row_where_weights_are_constant(load: Load) -> None:
-    model = load(FusedDecoder(slots=2, precision="int4", head_size=32))
+@pytest.mark.parametrize("slots", [1, 2])
+def test_only_attention_needs_a_second_row_where_weights_are_constant(load: Load, slots: int) -> None:
+    model = load(FusedDecoder(slots=slots, pads=True, precision="int4", head_size=32))
     assert model.fewest == 2, "until it is known better"
     assert model.exact
     assert model.fewest == 1

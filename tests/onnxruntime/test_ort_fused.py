@@ -25,6 +25,7 @@ from tests.onnxruntime.conftest import Load, files_of
 TOKENS = [int(token) for token in np.random.default_rng(7).integers(0, 97, 300)]
 VARIANTS = {
     "one slot": FusedDecoder(),
+    "one slot that can be padded": FusedDecoder(pads=True),
     "two slots": FusedDecoder(slots=2),
     "four slots": FusedDecoder(slots=4),
     "one head of each kind": FusedDecoder(slots=2, heads=1, kv_heads=1, head_size=64),
@@ -62,10 +63,14 @@ def test_without_care_they_keep_it_up_to_rounding(slots: int, load: Load) -> Non
     assert not model.exact
 
 
-@pytest.mark.parametrize("slots", [1, 2, 3])
-@pytest.mark.parametrize("exact", [True, False])
-def test_any_order_of_calls_gives_the_rows_of_the_tokens(load: Load, slots: int, exact: bool) -> None:
-    decoder = FusedDecoder(slots=slots, layers=1, max_length=24)
+@pytest.mark.parametrize(
+    ("slots", "pads", "exact"),
+    [(1, False, True), (1, True, True), (2, False, True), (3, True, True), (3, True, False)],
+)
+def test_any_order_of_calls_gives_the_rows_of_the_tokens(
+    load: Load, slots: int, pads: bool, exact: bool
+) -> None:
+    decoder = FusedDecoder(slots=slots, pads=pads, layers=1, max_length=24)
     run_any_order(load(decoder, prefill_chunk=5, exact=exact), decoder, exact)
 
 
@@ -116,8 +121,12 @@ def slotted(folder: Path, decoder: FusedDecoder, *slots: int) -> Callable[[int],
 def test_the_graph_with_the_fewest_slots_that_suffice_is_opened(tmp_path: Path) -> None:
     files, backend = slotted(tmp_path, FusedDecoder(layers=1), 2, 4), OnnxRuntimeBackend()
     models = [backend.load(files(together)) for together in (1, 2, 3, 4, 9)]
-    assert [model.graph.slots for model in models if isinstance(model, FusedModel)] == [1, 2, 4, 4, 4]
+    assert [model.graph.slots for model in models if isinstance(model, FusedModel)] == [2, 2, 4, 4, 4]
+    assert models[0] is models[1]
     assert models[2] is models[3] is models[4]
+    careless = OnnxRuntimeBackend(exact=False).load(files(1))
+    assert isinstance(careless, FusedModel)
+    assert careless.graph.slots == 1
 
 
 def test_sequences_share_a_pass_as_far_as_slots_go(load: Load) -> None:
