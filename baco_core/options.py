@@ -13,6 +13,7 @@ import operator
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import (
     Annotated,
     Any,
@@ -85,7 +86,7 @@ def build(
 def options_of(factory: Callable[..., object]) -> dict[str, Option]:
     """Return the options a factory declares, by name; PluginError when its types cannot be read."""
     try:
-        found = _fields(factory) if dataclasses.is_dataclass(factory) else _parameters(factory)
+        found = _declared(factory) if isinstance(factory, type) else _read(factory)
         return {option.name: option for option in found}
     except NameError as error:
         name = getattr(factory, "__qualname__", repr(factory))
@@ -93,6 +94,15 @@ def options_of(factory: Callable[..., object]) -> dict[str, Option]:
             f"The options of {name} cannot be read: {error}. "
             "Import what its annotations name outside TYPE_CHECKING."
         ) from error
+
+
+@lru_cache(maxsize=256)  # a config is read in several steps, and annotations are slow to evaluate
+def _declared(factory: type) -> tuple[Option, ...]:
+    return _read(factory)
+
+
+def _read(factory: Callable[..., object]) -> tuple[Option, ...]:
+    return tuple(_fields(factory) if dataclasses.is_dataclass(factory) else _parameters(factory))
 
 
 def _fields(factory: Any) -> Iterator[Option]:
