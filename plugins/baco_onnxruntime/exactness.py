@@ -55,6 +55,7 @@ def known(model: OnnxModel) -> Verdict | None:
 
 def probed(model: OnnxModel) -> Verdict:
     """Probe, and keep the verdict in the cache folder."""
+    _LOGGER.info("%s: trying whether rows are exact, once for this graph and processor", model.session.path)
     about = _facts(model)
     verdict = Verdict(probe(model), about)
     _write(_place(about), verdict)

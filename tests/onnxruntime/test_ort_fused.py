@@ -17,7 +17,7 @@ from baco_core.testing.models import check_model
 from baco_onnxruntime.backend import OnnxRuntimeBackend
 from baco_onnxruntime.fused import FusedModel
 from baco_onnxruntime.model import OnnxModel
-from tests.fused_graphs import FusedDecoder
+from tests.fused_graphs import FusedDecoder, Precision
 from tests.graphs import Decoder
 from tests.onnxruntime.any_order import run_any_order
 from tests.onnxruntime.conftest import Load, files_of
@@ -88,6 +88,37 @@ def test_rows_do_not_depend_on_how_reading_was_cut(load: Load, head_size: int, t
             piece = TOKENS[sequence.length :][: min(int(rng.choice(sizes)), left)]
             rows.append(sequence.extend(piece, len(piece)))
         assert np.array_equal(np.concatenate(rows), whole), f"pieces of {sizes}"
+
+
+@pytest.mark.parametrize("head_size", [64, 256, 272])
+@pytest.mark.parametrize("precision", ["fp32", "int4"])
+def test_rows_do_not_depend_on_the_company(load: Load, head_size: int, precision: Precision) -> None:
+    """Three sequences in two slots, cut in every way, far beyond the lengths where kernels round anew."""
+    decoder = FusedDecoder(
+        slots=2, layers=1, heads=2, kv_heads=1, head_size=head_size, max_length=300, precision=precision
+    )
+    model = load(decoder)
+    texts = [TOKENS, TOKENS[::-1], TOKENS[150:] + TOKENS[:150]]
+    wanted = [model.open().extend(text, 300) for text in texts]
+    assert model.exact
+    rng = np.random.default_rng(head_size)
+    sequences = [model.open() for _ in texts]
+    for _ in range(150):
+        calls = []
+        for one, text, rows in zip(sequences, texts, wanted, strict=True):
+            start = one.length
+            piece = text[start : start + int(rng.choice([0, 0, 1, 1, 2, 3, 9, 90]))]
+            calls += [(one, piece, rows[start : start + len(piece)])] if piece else []
+        answers = model.extend_many(
+            [one for one, _, _ in calls],
+            [piece for _, piece, _ in calls],
+            [len(piece) for _, piece, _ in calls],
+        )
+        for (_, _, rows), got in zip(calls, answers, strict=True):
+            assert np.array_equal(got, rows)
+        full = sequences[rng.integers(3)]
+        if full.length > 200:
+            full.rewind(int(rng.integers(full.length)))
 
 
 def test_a_lone_token_is_one_pass_and_is_never_read_again(load: Load) -> None:
