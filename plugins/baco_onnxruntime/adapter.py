@@ -19,12 +19,15 @@ def read_adapter(session: Session, path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelError(f"{path}: there is no such adapter; export the model again.")
     try:
-        parameters: dict[str, Any] = session.runtime.AdapterFormat.read_adapter(str(path)).get_parameters()
+        adapter = session.runtime.AdapterFormat.read_adapter(str(path))
     except Exception as error:
         raise ModelError(f"{path}: this is no adapter ONNX Runtime can read; export it again.") from error
+    parameters: dict[str, Any] = adapter.get_parameters()  # they lie in the adapter's memory
     for name, value in parameters.items():
         _check(session, path, name, value)
-    return {name: session.value(value.numpy().copy()) for name, value in parameters.items()}
+    copies = {name: session.value(value.numpy().copy()) for name, value in parameters.items()}
+    del adapter
+    return copies
 
 
 def _check(session: Session, path: Path, name: str, value: Any) -> None:
