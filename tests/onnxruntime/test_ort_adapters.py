@@ -22,10 +22,9 @@ TOKENS = [3, 1, 4, 1, 5, 9, 2, 6]
 
 def saved(path: Path, values: dict[str, np.ndarray]) -> Path:
     """Write an adapter with these parameters."""
+    parameters = {name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in values.items()}
     adapter = onnxruntime.AdapterFormat()
-    adapter.set_parameters(
-        {name: onnxruntime.OrtValue.ortvalue_from_numpy(value) for name, value in values.items()}
-    )
+    adapter.set_parameters(parameters)  # it keeps no reference to them
     adapter.export_adapter(str(path))
     return path
 
