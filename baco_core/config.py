@@ -82,14 +82,23 @@ class DecodeConfig:
     end: Annotated[
         Literal["either", "aligned"], _about("Who may end the text: either model, or only the aligned one.")
     ] = "either"
+    batch: Annotated[int, _about("How many texts are written at the same time.", ge=1, le=1024)] = 8
+    keep_prompts: Annotated[
+        int, _about("How many contexts stay in memory for the next prompt that begins alike.", ge=0, le=1024)
+    ] = 4
+    allow_inexact: Annotated[
+        bool,
+        _about(
+            "Let schedules read ahead and together although the models' rows depend on that: a text may "
+            "then differ in near ties from what schedule plain writes."
+        ),
+    ] = False
     top: Annotated[int, _about("How many likely tokens of each model a trace shows.", ge=1, le=1000)] = 5
 
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.seed > MAX_SEED:
             raise ValueError(f"seed must be from 0 to 2**64 - 1, not {self.seed}")
-        if self.schedule == "speculative":
-            raise ValueError("schedule 'speculative' is not available yet; use 'lazy'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,9 @@ class ExportConfig:
         Literal[0, 1, 4],
         _about("Of int8 and int4 products: 4 multiplies in 8 bits, 0 and 1 in fp32."),
     ] = 4
+    head_precision: Annotated[
+        Literal["int8"] | None, _about("Of the head and a tied embedding, beside int4; else the precision.")
+    ] = None
     block_size: Annotated[
         Literal[32, 64, 128], _about("int8 and int4 weights that share a scale; rows are exact with 32.")
     ] = 32

@@ -51,6 +51,12 @@ def _configure_export(parser: ArgumentParser) -> None:
         help="compute attention with one operator over a preallocated cache (default: where that is known)",
     )
     parser.add_argument(
+        "--head-precision",
+        choices=("int8",),
+        help="of the head, and of an embedding tied to it, beside --precision int4: a better model, but the "
+        "head is the largest matrix of a small one",
+    )
+    parser.add_argument(
         "--accuracy-level",
         type=int,
         choices=(0, 1, 4),
@@ -137,7 +143,7 @@ def _recipe(options: Namespace, config: Config | None) -> Recipe:
     section = config.export if config else None
     stated: dict[str, Any] = {}
     for name in (declared.name for declared in fields(Recipe)):
-        value = getattr(options, name, None)
+        value = getattr(options, name)
         value = getattr(section, name, None) if value is None else value
         stated |= {} if value is None else {name: value}
     recipe = Recipe(**stated)
@@ -159,7 +165,7 @@ def _sources(options: Namespace, config: Config | None) -> dict[str, str]:
         return {"model": options.model}
     if options.base and options.aligned and not options.model:
         return {"base": options.base, "aligned": options.aligned}
-    if options.base and options.aligned_adapter and not (options.aligned or options.model):
+    if options.base and options.aligned_adapter and not options.model:
         return {"base": options.base}
     raise ConfigError(
         "baco export: give --base and --aligned (or --aligned-adapter), or --model, or a config with -c."

@@ -16,8 +16,10 @@ from baco_core.errors import ExportError
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-_READERS = frozenset({"MatMul", "Gemm", "Gather"})
-"""Operators that read the large matrices."""
+_READERS = frozenset({"MatMul", "Gemm", "Gather", "Transpose"})
+"""Operators that read the large matrices; a tied head is the transpose of the embedding."""
+_ATTENTION = "GroupQueryAttention"
+"""Reads and writes the cache, so it works in half; the runtime accumulates and rotates as it sees fit."""
 _MOVERS = frozenset(
     {
         "Concat",
@@ -97,6 +99,8 @@ class _Conversion:
 
         Products without either are not touched: positions times rotary frequencies need float32.
         """
+        if node.op_type == _ATTENTION:
+            return True
         if node.op_type not in _READERS | _MOVERS:
             return False
         reads_matrix = node.op_type in _READERS and any(name in self._matrices for name in node.input)
@@ -140,7 +144,12 @@ def _float_values(model: ModelProto) -> set[str]:
     )
     inferred = onnx.shape_inference.infer_shapes(bare).graph
     values = [*inferred.input, *inferred.value_info, *inferred.output]
-    return {value.name for value in values if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
+    known = {value.name: value.type.tensor_type.elem_type for value in values}
+    floats = {name for name, kind in known.items() if kind == onnx.TensorProto.FLOAT}
+    for node in model.graph.node:  # onnx cannot infer the runtime's own operators, nor what follows them
+        if any(name in floats for name in node.input):
+            floats.update(name for name in node.output if name and not known.get(name))
+    return floats
 
 
 def _is_matrix(tensor: TensorProto) -> bool:

@@ -22,6 +22,7 @@ from baco_exporters.torch_model import TorchModel, load_model
 ADAPTED = "aligned"
 """The member that an adapter makes of a base model."""
 
+_BYTES = 4
 _COPIES = 3
 """What an export has on disk at once, in sizes of the model: Optimum's file, which may hold a tied head
 twice, and ours."""
@@ -55,7 +56,7 @@ class MemberExport:
         original = Original(model.config, found, text.encode, text.bos_ids, adaptation)
         self._export(model)
         del model  # a large one should not be in memory beside its graph
-        graph = take_graph(self._work, self.recipe.exported_as)
+        graph = take_graph(self._work)
         made = Stages(self.name, self._home / "model.onnx", self.recipe, original, self.progress).run(graph)
         self._write_text(text, self._home)
         record = self._record(text, made, limit)
@@ -111,12 +112,9 @@ class MemberExport:
         )
 
     def _export(self, model: TorchModel) -> None:
-        bytes_each = 2 if self.recipe.precision == "fp16" else 4
-        need_space(
-            self.folder.parent, _COPIES * bytes_each * model.num_parameters(), f"exporting {self.name}"
-        )
+        need_space(self.folder.parent, _COPIES * _BYTES * model.num_parameters(), f"exporting {self.name}")
         model.config.save_pretrained(self._home)
-        with self._phase(f"export through Optimum ({self.recipe.exported_as})"):
+        with self._phase("export through Optimum"):
             run_optimum(model, self._work)
 
     def _record(self, text: TextSide, made: Made, limit: int | None) -> MemberRecord:

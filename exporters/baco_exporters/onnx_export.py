@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from baco_core.bundle import KvLayout
 from baco_core.errors import ExportError
-from baco_exporters.half import to_half
 from baco_exporters.torch_model import TASK, TorchModel
 
 if TYPE_CHECKING:
@@ -39,17 +38,12 @@ def run_optimum(model: TorchModel, folder: Path) -> None:
         ) from error
 
 
-def take_graph(folder: Path, precision: Literal["fp32", "fp16"]) -> ModelProto:
-    """Return the graph that run_optimum left in `folder`, and remove the folder.
-
-    `fp16` is mixed precision: see `half`. Raises ExportError when a weight is too large for it.
-    """
+def take_graph(folder: Path) -> ModelProto:
+    """Return the graph that run_optimum left in `folder`, and remove the folder."""
     import onnx
 
     graph = onnx.load(folder / "model.onnx")
     shutil.rmtree(folder)
-    if precision == "fp16":
-        to_half(graph)
     return graph
 
 

@@ -20,8 +20,8 @@ class Recipe:
     """Precision of the weights, and how they are stored and computed with.
 
     `compact` stores float32 weights in so many bits, `fuse` puts GroupQueryAttention in place of attention.
-    `accuracy_level` and `block_size` are those of MatMulNBits, for int4 and int8. Raises ConfigError for what
-    does not go together.
+    `accuracy_level` and `block_size` are those of MatMulNBits, for int4 and int8; `head_precision` is that of
+    the head, and of an embedding tied to it, where it differs. Raises ConfigError for what makes no sense.
     """
 
     precision: Precision = "fp32"
@@ -29,12 +29,17 @@ class Recipe:
     fuse: bool = True
     accuracy_level: AccuracyLevel = 4
     block_size: BlockSize = 32
-    head_bits: Literal[4, 8] | None = None
+    head_precision: Literal["int8"] | None = None
 
     def __post_init__(self) -> None:
         _check_among("precision", self.precision, get_args(Precision))
         _check_among("accuracy level", self.accuracy_level, get_args(AccuracyLevel))
         _check_among("block size", self.block_size, get_args(BlockSize))
+        if self.head_precision and self.precision != "int4":
+            raise ConfigError(
+                f"baco export: --head-precision {self.head_precision} is for --precision int4, "
+                f"not {self.precision}."
+            )
         if self.compact and self.precision != "fp32":
             raise ConfigError(
                 "baco export: --compact stores fp32 weights in fewer bits and computes in fp32; "
@@ -42,14 +47,14 @@ class Recipe:
             )
 
     @property
+    def head_bits(self) -> int | None:
+        """Bits of a weight of the head."""
+        return 8 if self.head_precision else self.bits
+
+    @property
     def bits(self) -> int | None:
         """Bits of a quantised weight; None when nothing is quantised."""
         return {"int8": 8, "int4": 4}.get(self.precision)
-
-    @property
-    def exported_as(self) -> Literal["fp32", "fp16"]:
-        """The precision of the graph before its weights are quantised."""
-        return "fp16" if self.precision == "fp16" else "fp32"
 
     @property
     def name(self) -> str:

@@ -77,13 +77,14 @@ class Stages:
 
     def run(self, graph: ModelProto) -> Made:
         """Write the graph and what is made of it. Raises ExportError when a check fails."""
-        layout, vocabulary = kv_layout(graph), vocabulary_size(graph)
-        parity = self._write(graph)
+        made = Made(kv_layout(graph), vocabulary_size(graph), self._write(graph))
         fusion, fused = self._fuse()
-        made = Made(layout, vocabulary, parity, fusion=fusion)
+        made = replace(made, fusion=fusion)
         if fused is not None:
-            made = replace(made, kv=replace(layout, layout="shared"), parity=self._write(fused, fused=True))
+            made = replace(made, kv=kv_layout(fused), parity=self._write(fused, fused=True))
             del fused
+        if self.recipe.precision == "fp16":
+            made = self._halve(made)
         if adaptation := self.original.adaptation:
             self._check_adaptable(made)
             made = replace(made, adapted=self._adapt(adaptation))
@@ -99,7 +100,20 @@ class Stages:
             save_model(graph, self.path, mapped=fused)
         if saved > _WORTH_SAYING and not fused:
             self._note(f"{saved / 1e6:.0f} MB of weights were there twice and are shared")
-        return self._compare(TOLERANCE[self.recipe.exported_as])
+        return self._compare(TOLERANCE["fp32"])
+
+    def _halve(self, made: Made) -> Made:
+        import onnx
+
+        from baco_exporters.half import to_half
+
+        with self._phase("turn it into fp16"):
+            graph = onnx.load(self.path)
+            to_half(graph)
+            share_weights(graph)
+            kv = kv_layout(graph)
+            save_model(graph, self.path, mapped=kv.layout == "shared")
+        return replace(made, kv=kv, parity=self._compare(TOLERANCE["fp16"]))
 
     def _check_adaptable(self, made: Made) -> None:
         if made.kv.layout != "shared":
@@ -120,8 +134,8 @@ class Stages:
             parameters = add_branches(graph, adaptation.weights, adaptation.matrices)
             save_model(graph, self.path, mapped=True)
             write_adapter(parameters, adaptation.path)
-        self._compare(TOLERANCE[self.recipe.exported_as])
-        return self._compare(TOLERANCE[self.recipe.exported_as], adaptation)
+        self._compare(TOLERANCE["fp32"])
+        return self._compare(TOLERANCE["fp32"], adaptation)
 
     def _compare(self, tolerance: float, adaptation: Adaptation | None = None) -> ParityRecord:
         references = self.original.references if adaptation is None else adaptation.references
@@ -141,8 +155,8 @@ class Stages:
         from baco_exporters.fusion.fuse import fuse
         from baco_exporters.fusion.outcome import Fused
 
-        if reason := self._not_to_be_fused:
-            return FusionRecord(reason=reason), None
+        if not self.recipe.fuse:
+            return FusionRecord(reason="fusing was not asked for"), None
         with self._phase("fuse attention"):
             outcome = fuse(onnx.load(self.path), self.original.config)
         if not isinstance(outcome, Fused):
@@ -151,14 +165,6 @@ class Stages:
         before, after = sum(outcome.before.values()), sum(outcome.after.values())
         self._note(f"{before} operators became {after}")
         return FusionRecord(outcome.before, outcome.after), outcome.model
-
-    @property
-    def _not_to_be_fused(self) -> str:
-        if not self.recipe.fuse:
-            return "fusing was not asked for"
-        if self.recipe.precision == "fp16":
-            return "fp16 is exported for GPUs, and fused graphs are checked on the CPU"
-        return ""
 
     def _compact(self, made: Made) -> ParityRecord:
         import onnx
@@ -223,7 +229,14 @@ class Stages:
                 onnx.save_model(with_slots(load_bare(self.path), count), self.path.with_name(name))
         with self._phase("compare them with the graph for one"):
             for count, name in names.items():
-                check_slots(self.path, self.path.with_name(name), count, self.original.references, self.name)
+                check_slots(
+                    self.path,
+                    self.path.with_name(name),
+                    count,
+                    self.original.references,
+                    self.name,
+                    TOLERANCE["fp16" if self.recipe.precision == "fp16" else "fp32"],
+                )
         return {str(count): name for count, name in names.items()}
 
     def _phase(self, title: str) -> AbstractContextManager[None]:

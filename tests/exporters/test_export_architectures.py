@@ -15,7 +15,7 @@ from baco_exporters.bundle import Order, export_bundle
 from baco_exporters.progress import quiet
 from baco_exporters.recipe import Precision, Recipe
 
-FIGURES = {"fp32": 1e-5, "fp16": 1e-2}
+FIGURES = {"fp32": 1e-5, "fp16": 1.5e-2}
 """Largest logit difference met here; logits have a root mean square of 0.7."""
 
 

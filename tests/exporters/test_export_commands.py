@@ -68,6 +68,71 @@ def test_an_order_is_read_from_arguments(tmp_path: Path) -> None:
     assert single == commands_order({"model": "a"}, tmp_path, compact=8)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "recipe"),
+    [
+        ([], {}),
+        (["--precision", "int4"], {"precision": "int4"}),
+        (["--precision", "int8", "--no-fuse"], {"precision": "int8", "fuse": False}),
+        (["--fuse"], {"fuse": True}),
+        (
+            [
+                "--precision",
+                "int4",
+                "--accuracy-level",
+                "0",
+                "--block-size",
+                "64",
+                "--head-precision",
+                "int8",
+            ],
+            {"precision": "int4", "accuracy_level": 0, "block_size": 64, "head_precision": "int8"},
+        ),
+    ],
+)
+def test_what_is_made_is_read_from_arguments(
+    tmp_path: Path, arguments: list[str], recipe: dict[str, object]
+) -> None:
+    made = order("--model", "a", "--out", str(tmp_path), *arguments)
+    assert made == commands_order({"model": "a"}, tmp_path, **recipe)
+
+
+@pytest.mark.parametrize(
+    ("stated", "arguments", "recipe"),
+    [
+        ("precision: int4, fuse: false", [], {"precision": "int4", "fuse": False}),
+        ("precision: int4, fuse: false", ["--fuse"], {"precision": "int4"}),
+        ("precision: int4", ["--precision", "fp32"], {}),
+        ("precision: int8, block_size: 128", [], {"precision": "int8", "block_size": 128}),
+        ("precision: int8, accuracy_level: 1", [], {"precision": "int8", "accuracy_level": 1}),
+        ("precision: int4, head_precision: int8", [], {"precision": "int4", "head_precision": "int8"}),
+    ],
+)
+def test_arguments_come_before_the_config(
+    tmp_path: Path, stated: str, arguments: list[str], recipe: dict[str, object]
+) -> None:
+    path = config(tmp_path, f"export: {{model: a, {stated}}}\n")
+    made = order("-c", path, "--out", str(tmp_path), *arguments)
+    assert made == commands_order({"base": "a", "aligned": "a"}, tmp_path, **recipe)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--precision", "int3"], ["--accuracy-level", "2"], ["--block-size", "16"]]
+)
+def test_values_that_are_not_known_are_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        order("--model", "a", "--out", "o", *flags)
+    assert "invalid choice" in capsys.readouterr().err
+
+
+def test_an_adapter_takes_the_place_of_the_aligned_model(tmp_path: Path) -> None:
+    from baco_exporters.bundle import Order
+    from baco_exporters.recipe import Recipe
+
+    made = order("--base", "a", "--aligned-adapter", str(tmp_path), "--out", "o", "--precision", "int4")
+    assert made == Order({"base": "a"}, Path("o"), Recipe("int4"), adapter=tmp_path)
+
+
 def commands_order(sources: dict[str, str], out: Path, **values: object) -> object:
     from baco_exporters.bundle import Order
     from baco_exporters.recipe import Recipe
@@ -93,11 +158,20 @@ def test_a_single_model_of_a_config_is_seen_in_two_ways(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "give --base and --aligned, or --model, or a config with -c"),
+        ([], r"give --base and --aligned \(or --aligned-adapter\), or --model, or a config"),
         (["--base", "a"], "give --base and --aligned"),
         (["--base", "a", "--aligned", "b", "--model", "c"], "give --base and --aligned"),
         (["--model", "a"], "say where the bundle goes with --out"),
         (["--model", "a", "--out", "o", "--compact", "--precision", "fp16"], "--compact stores fp32 weights"),
+        (["--model", "a", "--out", "o", "--compact", "--precision", "int4"], "--compact stores fp32 weights"),
+        (["--model", "a", "--out", "o", "--accuracy-level", "1"], "pass --precision int4 or int8, not fp32"),
+        (["--model", "a", "--out", "o", "--block-size", "64"], "pass --precision int4 or int8, not fp32"),
+        (
+            ["--model", "a", "--out", "o", "--head-precision", "int8", "--precision", "int8"],
+            "--head-precision int8 is for --precision int4, not int8",
+        ),
+        (["--model", "a", "--aligned-adapter", "b", "--out", "o"], "makes an aligned model of --base"),
+        (["--base", "a", "--aligned", "b", "--aligned-adapter", "c", "--out", "o"], "makes an aligned model"),
         (["-c", "missing.yaml"], "missing.yaml"),
     ],
 )

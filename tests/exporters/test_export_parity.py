@@ -40,7 +40,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Refer
     found = references(model, encode)
     with quiet(folder / "log"):
         run_optimum(model, folder / "work")
-    save_model(take_graph(folder / "work", "fp32"), folder / "model.onnx")
+    save_model(take_graph(folder / "work"), folder / "model.onnx")
     return folder / "model.onnx", found
 
 
