@@ -1,13 +1,14 @@
 """The decode loop: two lanes, a router, a picker. It knows neither text files, YAML nor runtimes.
 
-With the schedule `plain` this is the reference semantics (DESIGN 3). Schedules arrange when models
-read; they never change what is written.
+This is the reference semantics (DESIGN 3), and there is no other: every schedule runs this loop.
+Where it needs a row that is not there it says so and waits; who reads what, when, ahead or in which
+company is a schedule's business (see `schedules`) and cannot change what is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from baco_core.errors import PluginError
 from baco_core.lane import Lane
@@ -18,21 +19,6 @@ from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 
 Lanes = Mapping[Source, Lane]
-Schedule = Callable[[Lanes], None]
-"""Called before each token: which lanes read now, although nobody has asked for their row yet."""
-
-
-def plain(lanes: Lanes) -> None:
-    """Both models read every token at once: the reference."""
-    for lane in lanes.values():
-        lane.row()
-
-
-def lazy(lanes: Lanes) -> None:
-    """Nobody reads before its row is wanted; an idle model then reads what it missed in one chunk."""
-
-
-SCHEDULES: Mapping[str, Schedule] = {"plain": plain, "lazy": lazy, "auto": lazy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +34,19 @@ class Rules:
     banned: Mapping[Source, Sequence[int]]
     max_new_tokens: int
     switch_everywhere: bool = False
-    schedule: Schedule = lazy
+    watched: bool = False
+    """Whether both models' rows are wanted at every position, for a trace."""
     lead: bytes = b""
     """What the base context left to the first word: no part of the text when base writes first."""
     router: str = "router"
     """How an error message calls the router."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The loop waits until the rows of these sources are there."""
+
+    sources: frozenset[Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +64,52 @@ class Step:
     """Whether this is the speaker's end token."""
     full: bool
     """Whether nothing may follow: a context or the number of tokens is used up."""
+    rows: Mapping[Source, Logits] = field(default_factory=dict)
+    """Both models' rows before the token, when the rules say they are watched."""
 
 
-def decode(lanes: Lanes, decider: Decider, picker: Picker, rules: Rules) -> Generator[Step]:
-    """Yield one Step a token until an end token, a full context or `rules.max_new_tokens`."""
+def decode(
+    lanes: Lanes, decider: Decider, picker: Picker, rules: Rules
+) -> Generator[Step | Wanted, None, None]:
+    """Yield one Step a token until an end token, a full context or `rules.max_new_tokens`.
+
+    In between yields what it waits for; it is to be resumed once those rows are there.
+    """
     written = bytearray()
     speaker: Source | None = None
     for position in range(rules.max_new_tokens):
-        rules.schedule(lanes)
+        if rules.watched:
+            yield from _await(lanes, lanes)
         # 1. inside a word the speaker goes on
         decision = None
         token_id = None
         if speaker is not None and not rules.switch_everywhere:
+            yield from _await(lanes, [speaker])
             token_id = _pick(lanes, picker, rules, speaker, position)
         # 2. where its pick begins a new word, the router says who speaks
         if speaker is None or token_id is None or rules.vocabularies[speaker].begins_word[token_id]:
+            yield from _await(lanes, rules.needs)
             decision = _decide(lanes, decider, rules, position, bytes(written), speaker)
             if decision.source is not speaker or token_id is None:
                 speaker = decision.source
+                yield from _await(lanes, [speaker])
                 token_id = _pick(lanes, picker, rules, speaker, position)
         # 3. its pick is written, and every lane takes note
         row = lanes[speaker].row()
+        rows = {source: lane.row() for source, lane in lanes.items()} if rules.watched else {}
         data = _adds(rules, speaker, token_id, position)
         _note(lanes, rules, speaker, token_id, data)
         written += data
         ended = token_id in rules.vocabularies[speaker].end_ids
         full = position + 1 == rules.max_new_tokens or any(lane.full for lane in lanes.values())
-        yield Step(position, token_id, speaker, data, row, decision, ended, full)
+        yield Step(position, token_id, speaker, data, row, decision, ended, full, rows)
         if ended or full:
             return
+
+
+def _await(lanes: Lanes, sources: Iterable[Source]) -> Generator[Wanted, None, None]:
+    while missing := frozenset(source for source in sources if not lanes[source].ready):
+        yield Wanted(missing)
 
 
 def _pick(lanes: Lanes, picker: Picker, rules: Rules, source: Source, position: int) -> int:

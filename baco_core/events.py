@@ -42,8 +42,9 @@ class Usage:
     """Token and forward-pass counts of one sample; a chunk is one forward pass.
 
     Passes spent on the prompt are counted with the sample that ran them (the first). What a router
-    asks a model aside (`judge` with `member`) is not counted. Passes are read off the model's own
-    counter: with several threads on one model they include what the others ran meanwhile.
+    asks a model aside (`judge` with `member`) is not counted. A pass that reads for several texts, or
+    for both sources, counts for each. Where models read ahead at the same time, how many passes that
+    takes depends on which was quicker, so passes may differ between runs; nothing else does.
     """
 
     prompt_tokens: int
@@ -52,6 +53,10 @@ class Usage:
     aligned_tokens: int
     base_forwards: int
     aligned_forwards: int
+    drafted: int = 0
+    """Tokens that were guessed and read ahead (schedule `speculative`)."""
+    accepted: int = 0
+    """Guessed tokens that were written."""
 
     @property
     def base_share(self) -> float:

@@ -31,6 +31,9 @@ class Transcript(Protocol):
     def most_tokens(self) -> int:
         """Return a number that `len(tokens())` does not exceed, without encoding anything."""
 
+    def copy(self) -> Transcript:
+        """Return a transcript of its own that goes on from here: to ask what would be read."""
+
 
 class SharedTokens:
     """Both models have one vocabulary: ids are exchanged and nothing is encoded again.
@@ -72,6 +75,12 @@ class SharedTokens:
         """Return the number of tokens."""
         return len(self._tokens)
 
+    def copy(self) -> SharedTokens:
+        """Return a transcript that goes on from here."""
+        other = SharedTokens(self._encode, self._lead, self._pieces)
+        other._tokens, other._begun = list(self._tokens), self._begun
+        return other
+
 
 class Retokenised:
     """The models have different vocabularies: text is exchanged.
@@ -112,6 +121,13 @@ class Retokenised:
     def most_tokens(self) -> int:
         """Return settled tokens plus open bytes: no encoding has more tokens than bytes."""
         return len(self._settled) + len(self._open)
+
+    def copy(self) -> Retokenised:
+        """Return a transcript that goes on from here."""
+        other = Retokenised(self._encode, self._lead)
+        other._settled, other._open = list(self._settled), bytearray(self._open)
+        other._open_tokens = self._open_tokens
+        return other
 
     def _settle(self) -> None:
         self._settled += self._encoded()

@@ -1,8 +1,9 @@
-"""A lane: one model following the text, reading only what it has not read."""
+"""A lane: one model following one text, reading only what it has not read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
@@ -10,14 +11,36 @@ import numpy as np
 from baco_core.errors import ContextError, ModelError
 from baco_core.exchange import Transcript
 from baco_core.model import Model, TokenSequence
-from baco_core.rows import Logits
+from baco_core.rows import Logits, Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What one sequence is to read now. An engine runs it and hands the rows to `take`."""
+
+    model: Model
+    sequence: TokenSequence
+    token_ids: Sequence[int]
+    rows: int
+    """How many of the last rows are wanted."""
+    take: Callable[[Rows], None]
 
 
 class Prefix:
     """A context that is read once, by whoever needs it first, and forked for every sample."""
 
-    def __init__(self, model: Model, token_ids: Sequence[int], max_new_tokens: int, name: str) -> None:
-        """Refuse, before any work, a context that leaves no room for `max_new_tokens` (ContextError)."""
+    def __init__(
+        self,
+        model: Model,
+        token_ids: Sequence[int],
+        max_new_tokens: int,
+        name: str,
+        begun: TokenSequence | None = None,
+    ) -> None:
+        """Refuse, before any work, a context that leaves no room for `max_new_tokens` (ContextError).
+
+        `begun` is a sequence of its own that has read the first tokens of the context already.
+        """
         limit = model.context_limit
         if limit is not None and len(token_ids) + max_new_tokens > limit:
             raise ContextError(
@@ -27,15 +50,38 @@ class Prefix:
         self.model = model
         self.name = name
         self.token_ids = tuple(token_ids)
+        self._begun = begun
         self._read: tuple[TokenSequence, Logits] | None = None
+        self._passes = 0
+        self._busy = False
 
-    def fork(self) -> tuple[TokenSequence, Logits, int]:
-        """Return a sequence of its own that has read the context, the row after it, and passes run now."""
-        passes = 0
+    @property
+    def sequence(self) -> TokenSequence | None:
+        """The sequence that has read the context, and nothing else; None before."""
+        return self._read[0] if self._read else None
+
+    def reading(self) -> Reading | None:
+        """Return what there is to read; None when that was done, or is being done."""
+        if self._busy or self._read is not None:
+            return None
+        self._busy = True
+        sequence = self._begun or self.model.open()
+        before = sequence.forwards
+
+        def take(rows: Rows) -> None:
+            self._passes = sequence.forwards - before
+            self._read = sequence, self.checked(rows[-1])
+
+        return Reading(self.model, sequence, self.token_ids[sequence.length :], 1, take)
+
+    def fork(self) -> tuple[TokenSequence, Logits, int] | None:
+        """Return a sequence that has read the context, the row after it, and the passes that cost.
+
+        The passes count for the first who asks. None while nobody has read the context.
+        """
         if self._read is None:
-            sequence = self.model.open()
-            self._read = sequence, self.checked(sequence.extend(self.token_ids)[-1])
-            passes = sequence.forwards
+            return None
+        passes, self._passes = self._passes, 0
         sequence, row = self._read
         return sequence.fork(1)[0], row, passes
 
@@ -52,52 +98,100 @@ class Prefix:
 
 
 class Lane:
-    """One model as it follows one text. Reads when `row` is asked for, in one chunk, and not before."""
+    """One model as it follows one text, and the rows it has for it.
+
+    Rows are a pure function of the tokens read. So a lane may read ahead, tokens that are only
+    guessed: where the text comes to be what was guessed its rows are there, and where it does not
+    they are forgotten. That is all there is to speculation; who writes what never depends on it.
+    """
 
     def __init__(self, prefix: Prefix, transcript: Transcript) -> None:
         self.transcript = transcript
-        self._prefix = prefix
+        self.prefix = prefix
+        self.busy = False
+        """Whether a reading of this lane was handed out and has not been taken yet."""
         self._context_forwards = 0
         self._sequence: TokenSequence | None = None
-        self._row: Logits | None = None
-        self._read: list[int] = []  # generated tokens the sequence holds
+        self._read: list[int] = []  # tokens after the context that the sequence holds, guessed ones too
+        self._rows: dict[int, Logits] = {}  # by how many of these tokens they follow
 
     @property
     def forwards(self) -> int:
-        """Forward passes this lane caused so far; those on the context count for the lane that read it."""
+        """Forward passes this lane took part in; those on the context count for the first lane on it."""
         return self._context_forwards + (self._sequence.forwards if self._sequence else 0)
 
     @property
     def full(self) -> bool:
         """Whether the model's context may have no room for one more token."""
-        limit = self._prefix.model.context_limit
-        return limit is not None and len(self._prefix.token_ids) + self.transcript.most_tokens() >= limit
+        limit = self.prefix.model.context_limit
+        return limit is not None and len(self.prefix.token_ids) + self.transcript.most_tokens() >= limit
+
+    @property
+    def ready(self) -> bool:
+        """Whether the row after the whole text is there."""
+        return self.row_after(self.transcript.tokens()) is not None
 
     def row(self) -> Logits:
-        """Return the row after the whole text, shape (vocab_size,), float32, read-only."""
-        self._open()
-        self._catch_up(self.transcript.tokens())
-        assert self._row is not None  # noqa: S101  (for the type checker: _open sets it)
-        return self._row
+        """Return the row after the whole text, shape (vocab_size,), float32, read-only.
 
-    def _open(self) -> None:
-        if self._sequence is None:
-            self._sequence, self._row, self._context_forwards = self._prefix.fork()
+        Raises LookupError when it has not been read yet.
+        """
+        row = self.row_after(self.transcript.tokens())
+        if row is None:
+            raise LookupError(f"{self.prefix.name} model: the row after the text has not been read")
+        return row
 
-    def _catch_up(self, tokens: list[int]) -> None:
-        """Read what is new in `tokens`; what was read under another tokenisation is taken back first."""
-        if tokens == self._read:
-            return
-        assert self._sequence is not None  # noqa: S101  (for the type checker: row opens first)
-        kept = min(_common(self._read, tokens), len(tokens) - 1)
+    def row_after(self, tokens: Sequence[int]) -> Logits | None:
+        """Return the row after `tokens` (a list) when it is there."""
+        if not self._open():
+            return None
+        row = self._rows.get(len(tokens))
+        return row if row is not None and self._read[: len(tokens)] == tokens else None
+
+    def reading(self, target: Sequence[int]) -> Reading | None:
+        """Return what to read so that every row from the end of the text to that of `target` is there.
+
+        `target` begins with the text's tokens; what follows is guessed, and cut where the context
+        ends. None when nothing is missing, or when this lane or its prefix is being read.
+        """
+        if self.busy:
+            return None
+        if not self._open():
+            return self.prefix.reading()
+        return self._extension(self._within_context(list(target)), len(self.transcript.tokens()))
+
+    def _extension(self, target: list[int], first: int) -> Reading | None:
+        agreed = common_length(self._read, target)
+        known = {count: row for count, row in self._rows.items() if first <= count <= agreed}
+        missing = next((count for count in range(first, len(target) + 1) if count not in known), None)
+        if missing is None:
+            return None
+        kept = min(agreed, missing - 1)  # a row comes from reading the token before it
+        sequence = self._sequence
+        assert sequence is not None  # noqa: S101  (for the type checker: reading opens first)
         if kept < len(self._read):
-            self._sequence.rewind(len(self._prefix.token_ids) + kept)
-        self._row = self._prefix.checked(self._sequence.extend(tokens[kept:])[-1])
-        self._read = list(tokens)
+            sequence.rewind(len(self.prefix.token_ids) + kept)
+        self._read, self._rows, self.busy = target, known, True
+
+        def take(rows: Rows) -> None:
+            self.busy = False
+            for count, row in enumerate(rows, missing):
+                self._rows[count] = self.prefix.checked(row)
+
+        return Reading(self.prefix.model, sequence, target[kept:], len(target) - missing + 1, take)
+
+    def _within_context(self, target: list[int]) -> list[int]:
+        limit = self.prefix.model.context_limit
+        return target if limit is None else target[: limit - len(self.prefix.token_ids)]
+
+    def _open(self) -> bool:
+        if self._sequence is None and (forked := self.prefix.fork()):
+            self._sequence, self._rows[0], self._context_forwards = forked
+        return self._sequence is not None
 
 
-def _common(left: list[int], right: list[int]) -> int:
-    """Return how many leading tokens are equal; quick when `right` only goes on where `left` ends."""
+def common_length(left: Sequence[int], right: Sequence[int]) -> int:
+    """Return how many leading tokens of two lists are equal; quick when `right` only goes on."""
     if right[: len(left)] == left:
         return len(left)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))

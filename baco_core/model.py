@@ -58,6 +58,17 @@ class Model(Protocol):
     def forwards(self) -> int:
         """Forward passes run so far by all sequences of this model, a chunk counting as one."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether rows are equal to the bit however reading is cut into calls and in whatever company.
+
+        Schedules that read ahead or together need it to keep their promise (DESIGN 7).
+        """
+
+    @property
+    def runtime_seconds(self) -> float:
+        """Wall seconds spent inside the runtime so far; the rest of a decode is ours."""
+
     def open(self) -> TokenSequence:
         """Return an empty sequence."""
 
@@ -72,7 +83,7 @@ class Backend(Protocol):
     """Opens models from files. Registered by `register_backends`, made from its options in YAML."""
 
     def load(self, files: ModelFiles) -> Model:
-        """Load one model; the same files give the same weights in memory (two views cost one).
+        """Load one model; equal files give the same object (two views cost one, and read together).
 
         Raises ModelError naming the file and tensor when the graph cannot be used.
         """

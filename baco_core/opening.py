@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from os.path import isdir, isfile  # unlike those of Path, never raise for a strange name
 from pathlib import Path
 
-from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, read_bundle
+from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, ModelFiles, read_bundle
 from baco_core.config import PairConfig
 from baco_core.errors import BundleError, ConfigError, LookUpError
 from baco_core.model import Backend, Model
@@ -27,10 +27,13 @@ class MemberReference:
     member: str
 
 
-def open_pair(config: PairConfig, backend: Backend, bundles: Registry[Path], where: str = "pair") -> Pair:
+def open_pair(
+    config: PairConfig, backend: Backend, bundles: Registry[Path], where: str = "pair", texts: int = 1
+) -> Pair:
     """Open both members; raises BundleError, ModelError or ConfigError naming the culprit.
 
-    `where` is what messages call the config's section, such as `my.yaml: pair`.
+    `where` is what messages call the config's section, such as `my.yaml: pair`; `texts` how many texts
+    will be written at once.
     """
     references = _references(config, bundles, where)
     if config.verify:

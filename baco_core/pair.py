@@ -10,6 +10,7 @@ from baco_core.exchange import Retokenised, SharedTokens, Transcript
 from baco_core.lane import Lane, Prefix
 from baco_core.model import Model, TokenSequence
 from baco_core.pick import log_softmax_at
+from baco_core.prefixes import PrefixCache
 from baco_core.rows import Rows
 from baco_core.source import Source
 from baco_core.tokenizer import Tokenizer
@@ -40,10 +41,17 @@ class Pair:
         """The vocabulary of each source."""
         return {source: member.tokenizer.vocabulary for source, member in self.members.items()}
 
-    def prefixes(self, contexts: Mapping[Source, Sequence[int]], max_new_tokens: int) -> dict[Source, Prefix]:
+    @property
+    def models(self) -> list[Model]:
+        """The models, each once: two views of one are one."""
+        return list({id(member.model): member.model for member in self.members.values()}.values())
+
+    def prefixes(
+        self, contexts: Mapping[Source, Sequence[int]], max_new_tokens: int, cache: PrefixCache
+    ) -> dict[Source, Prefix]:
         """Return each source's context, not read yet; ContextError when one is too long."""
         return {
-            source: Prefix(member.model, contexts[source], max_new_tokens, source)
+            source: cache.prefix(member.model, contexts[source], max_new_tokens, source)
             for source, member in self.members.items()
         }
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 
 from baco_core.config import Config, DecodeConfig
-from baco_core.decode import SCHEDULES, Rules, decode
+from baco_core.decode import Rules
+from baco_core.decoding import Decoding
 from baco_core.errors import ConfigError
 from baco_core.events import Sample, TokenEvent
 from baco_core.lane import Prefix
@@ -15,10 +17,14 @@ from baco_core.noise import GumbelNoise, UniformStream
 from baco_core.opening import open_pair
 from baco_core.pair import Pair
 from baco_core.pick import Picker
+from baco_core.plan import Plan, make_plan
 from baco_core.plugins import Plugins
+from baco_core.prefixes import PrefixCache
 from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messages, base_context, base_lead
 from baco_core.router import Generation, Router
 from baco_core.sampler import Sampler
+from baco_core.samples import Samples, Text
+from baco_core.scheduler import Scheduler
 from baco_core.source import Source
 from baco_core.where import Where
 from baco_core.writer import Writer
@@ -53,6 +59,15 @@ class Pipeline:
     plugins: Plugins
     router_label: str = "router"
 
+    @cached_property
+    def plan(self) -> Plan:
+        """The schedule this pair is written with, and why; ConfigError when it cannot be."""
+        return make_plan(self.decode, self.pair)
+
+    @cached_property
+    def _contexts_read(self) -> PrefixCache:
+        return PrefixCache(self.decode.keep_prompts)
+
     @classmethod
     def from_config(cls, config: Config, plugins: Plugins) -> Pipeline:
         """Build router and sampler, then open the pair.
@@ -62,9 +77,11 @@ class Pipeline:
         router = plugins.routers.build(config.router, "router")
         sampler = plugins.samplers.build(config.sampler, "sampler")
         backend = plugins.backends.build(config.backend, "backend")
-        pair = open_pair(config.pair, backend, plugins.bundles, str(Where(config.origin, "pair")))
+        texts = min(config.decode.n, config.decode.batch)
+        pair = open_pair(config.pair, backend, plugins.bundles, str(Where(config.origin, "pair")), texts)
         _check_switching(config.decode, pair)
         label = plugins.routers.entry(config.router.use).describe()
+        make_plan(config.decode, pair)  # refuses, before anything is written, what cannot be kept
         return cls(pair, router, sampler, config.decode, config.prompts, plugins, label)
 
     def stream(self, prompt: Prompt, *, trace: bool = False) -> Iterator[TokenEvent | Sample]:
@@ -74,8 +91,16 @@ class Pipeline:
         models' likeliest tokens, for which both models run at every token.
         """
         reading = self.read(prompt)
-        for index in range(self.decode.n):
-            yield from self._sample(index, reading, self.decode.top if trace else 0)
+        with closing(self.scheduler()) as scheduler:
+            samples = Samples(
+                scheduler,
+                lambda index: self.text(index, reading, self.decode.top if trace else 0),
+                self.decode.n,
+                self.decode.batch,
+            )
+            for item in samples.items():
+                self._observe(item)
+                yield item
 
     def generate(self, prompt: Prompt) -> list[Sample]:
         """Return the finished samples."""
@@ -85,9 +110,22 @@ class Pipeline:
         """Return the prompt in both models' tokens; no model runs yet."""
         messages = as_messages(prompt)
         contexts = self._contexts(messages)
-        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens)
+        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens, self._contexts_read)
         base = self.pair.members[Source.BASE].tokenizer
         return Reading(messages, contexts, prefixes, base_lead(messages, self.prompts, base))
+
+    def scheduler(self) -> Scheduler:
+        """Return what writes texts of this pair together; to be closed."""
+        return Scheduler(self.pair.models, self.plan.schedule, self.plan.engine())
+
+    def text(self, index: int, reading: Reading, top: int = 0) -> Text:
+        """Return sample `index` of a prompt, to be written by a scheduler; `top` as in `stream`'s trace."""
+        lanes = self.pair.lanes(reading.prefixes, reading.lead)
+        decider = self.router.start(self._generation(index, reading.messages))
+        picker = Picker(self.sampler, GumbelNoise(self.decode.seed, index))
+        decoding = Decoding(lanes, decider, picker, self._rules(reading.lead, watched=top > 0))
+        prompt_tokens = len(reading.contexts[Source.ALIGNED])
+        return Text(decoding, Writer(index, lanes, self.decode.stop, prompt_tokens, top))
 
     def _contexts(self, messages: Sequence[Message]) -> dict[Source, list[int]]:
         base, aligned = self.pair.members[Source.BASE], self.pair.members[Source.ALIGNED]
@@ -97,16 +135,6 @@ class Pipeline:
                 messages, self.prompts, aligned.tokenizer, aligned.chat_template, aligned.special_tokens
             ),
         }
-
-    def _sample(self, index: int, reading: Reading, top: int) -> Iterator[TokenEvent | Sample]:
-        lanes = self.pair.lanes(reading.prefixes, reading.lead)
-        decider = self.router.start(self._generation(index, reading.messages))
-        picker = Picker(self.sampler, GumbelNoise(self.decode.seed, index))
-        writer = Writer(index, lanes, self.decode.stop)
-        with closing(decode(lanes, decider, picker, self._rules(reading.lead))) as steps:
-            for item in writer.events(steps, len(reading.contexts[Source.ALIGNED]), top):
-                self._observe(item)
-                yield item
 
     def _observe(self, item: TokenEvent | Sample) -> None:
         if isinstance(item, Sample):
@@ -122,7 +150,7 @@ class Pipeline:
         uniform = UniformStream(self.decode.seed, index)
         return Generation(messages[-1].content, self.pair.vocabularies, uniform, consult)
 
-    def _rules(self, lead: bytes) -> Rules:
+    def _rules(self, lead: bytes, *, watched: bool) -> Rules:
         vocabularies = self.pair.vocabularies
         only_aligned_ends = self.decode.end == "aligned"
         return Rules(
@@ -131,7 +159,7 @@ class Pipeline:
             banned={Source.BASE: sorted(vocabularies[Source.BASE].end_ids)} if only_aligned_ends else {},
             max_new_tokens=self.decode.max_new_tokens,
             switch_everywhere=self.decode.switch_at == "token",
-            schedule=SCHEDULES[self.decode.schedule],
+            watched=watched,
             lead=lead,
             router=self.router_label,
         )

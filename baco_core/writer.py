@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,34 +15,34 @@ from baco_core.stream import TextStream
 
 
 class Writer:
-    """Writes one sample. Iterate over `events`; then `sample` is the finished text."""
+    """Writes one sample: `write` every step, then take the `sample`."""
 
-    def __init__(self, index: int, lanes: Lanes, stop: Sequence[str]) -> None:
+    def __init__(self, index: int, lanes: Lanes, stop: Sequence[str], prompt_tokens: int, trace: int = 0) -> None:
+        """Write sample `index`; `trace` is how many likely tokens of each model an event carries."""
         self._index = index
         self._lanes = lanes
         self._stream = TextStream(stop)
+        self._prompt_tokens = prompt_tokens
+        self._trace = trace
         self._tokens: list[TokenEvent] = []
 
-    def events(
-        self, steps: Iterator[Step], prompt_tokens: int, trace: int = 0
-    ) -> Iterator[TokenEvent | Sample]:
-        """Yield an event a token and the sample last; stops reading `steps` at a stop string.
+    def write(self, step: Step) -> TokenEvent:
+        """Return the event of one step; it has a finish reason when the text ends with it."""
+        event = self._event(step)
+        self._tokens.append(event)
+        return event
 
-        `trace` is how many likely tokens of each model an event carries; it makes both models run.
-        """
-        while True:
-            top = self._top(trace)
-            step = next(steps, None)
-            if step is None:
-                break
-            event = self._event(step, top)
-            self._tokens.append(event)
-            yield event
-            if event.finish_reason is not None:
-                break
-        yield self._sample(prompt_tokens)
+    def sample(self, drafted: int = 0, accepted: int = 0) -> Sample:
+        """Return the text as it stands."""
+        return Sample(
+            index=self._index,
+            text="".join(event.text for event in self._tokens),
+            finish_reason=self._tokens[-1].finish_reason or "length",
+            tokens=tuple(self._tokens),
+            usage=self._usage(drafted, accepted),
+        )
 
-    def _event(self, step: Step, top: Top) -> TokenEvent:
+    def _event(self, step: Step) -> TokenEvent:
         text = self._stream.push(step.data)
         reason = self._finish_reason(step)
         return TokenEvent(
@@ -54,7 +54,7 @@ class Writer:
             text=text + (self._stream.close() if reason else ""),
             decision=step.decision,
             finish_reason=reason,
-            top=top,
+            top=self._top(step),
         )
 
     def _finish_reason(self, step: Step) -> FinishReason | None:
@@ -62,29 +62,22 @@ class Writer:
             return "stop"
         return "length" if step.full else None
 
-    def _top(self, count: int) -> Top:
-        if not count:
+    def _top(self, step: Step) -> Top:
+        if not self._trace:
             return ()
-        return tuple((source, top_tokens(lane.row(), count)) for source, lane in self._lanes.items())
+        return tuple((source, top_tokens(row, self._trace)) for source, row in step.rows.items())
 
-    def _sample(self, prompt_tokens: int) -> Sample:
-        return Sample(
-            index=self._index,
-            text="".join(event.text for event in self._tokens),
-            finish_reason=self._tokens[-1].finish_reason or "length",
-            tokens=tuple(self._tokens),
-            usage=self._usage(prompt_tokens),
-        )
-
-    def _usage(self, prompt_tokens: int) -> Usage:
+    def _usage(self, drafted: int, accepted: int) -> Usage:
         base = sum(event.source is Source.BASE for event in self._tokens)
         return Usage(
-            prompt_tokens=prompt_tokens,
+            prompt_tokens=self._prompt_tokens,
             completion_tokens=len(self._tokens),
             base_tokens=base,
             aligned_tokens=len(self._tokens) - base,
             base_forwards=self._lanes[Source.BASE].forwards,
             aligned_forwards=self._lanes[Source.ALIGNED].forwards,
+            drafted=drafted,
+            accepted=accepted,
         )
 
 

@@ -74,6 +74,8 @@ class FakeModel:
     lift: float = 6.0
     forwards: int = 0
     tokens_read: int = 0
+    exact: bool = True
+    runtime_seconds: float = 0.0
 
     def open(self) -> FakeSequence:
         """Return an empty sequence."""

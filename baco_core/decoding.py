@@ -1,0 +1,133 @@
+"""One text in the making: the loop, what it waits for, and what may be read ahead for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from baco_core.decode import Lanes, Rules, Step, Wanted, decode
+from baco_core.draft import Draft
+from baco_core.exchange import SharedTokens
+from baco_core.lane import Lane, Reading
+from baco_core.pick import Picker
+from baco_core.router import Decider
+from baco_core.rows import Logits, log_normaliser
+from baco_core.source import Source
+
+SURE = -1.6
+"""ln p of a likeliest token below which its author is too unsure for a guess to be worth reading."""
+
+RECENT = 24
+"""A model that neither wrote one of so many last tokens nor is looked at by the router stays idle."""
+
+
+class Decoding:
+    """Runs one `decode` loop, and answers what its lanes should read."""
+
+    def __init__(self, lanes: Lanes, decider: Decider, picker: Picker, rules: Rules) -> None:
+        self.lanes = lanes
+        self.draft = Draft()
+        self.wanted: frozenset[Source] = frozenset()
+        """Whose rows the loop waits for; nobody's before it begins and after its end."""
+        self.ended = False
+        self._loop = decode(lanes, decider, picker, rules)
+        self._picker = picker
+        self._rules = rules
+        self._position = 0
+        self._spoke = dict.fromkeys(Source, -RECENT)
+        self._shared = isinstance(lanes[Source.BASE].transcript, SharedTokens)
+
+    def advance(self) -> list[Step]:
+        """Go on as far as the rows that are there allow; return what was written."""
+        steps: list[Step] = []
+        if self.wanted and not any(self.lanes[source].ready for source in self.wanted):
+            return steps
+        for item in self._loop:
+            if isinstance(item, Wanted):
+                self.wanted = item.sources
+                return steps
+            self._note(item)
+            steps.append(item)
+        self.ended, self.wanted = True, frozenset()
+        return steps
+
+    def close(self) -> None:
+        """End the text here."""
+        self._loop.close()
+        self.ended, self.wanted = True, frozenset()
+
+    def demand(self, source: Source) -> Reading | None:
+        """Return what a lane must read for the loop to go on, and no more."""
+        lane = self.lanes[source]
+        return lane.reading(lane.transcript.tokens())
+
+    def demand_ahead(self, source: Source) -> Reading | None:
+        """Return the same together with what is guessed to follow, in one chunk."""
+        return self.lanes[source].reading(self._with_draft(source))
+
+    def along(self, source: Source) -> Reading | None:
+        """Return what a lane nobody waits for may read in a pass that runs anyway."""
+        return self.demand(source) if self._is_useful(source) else None
+
+    def may_guess(self, source: Source) -> bool:
+        """Return whether `guess` would go on."""
+        lane = self.lanes[source]
+        if lane.busy or not self._is_useful(source):
+            return False
+        draft = self.draft.by(source)
+        return not lane.ready or not (draft.closed or len(draft.token_ids) >= draft.limit)
+
+    def guess(self, source: Source) -> Reading | None:
+        """Return what a lane nobody waits for may read ahead: the text, then its own guesses."""
+        lane = self.lanes[source]
+        if lane.busy or not self._is_useful(source):
+            return None
+        draft = self.draft.by(source)
+        target = self._with_draft(source)
+        row = lane.row_after(target)
+        if row is None:
+            return lane.reading(target)
+        if draft.closed or len(draft.token_ids) >= draft.limit:
+            return None
+        self._extend(draft, row, target)
+        return None if draft.closed else lane.reading([*target, draft.token_ids[-1]])
+
+    def _extend(self, draft: Draft, row: Logits, target: Sequence[int]) -> None:
+        """Guess one more token, unless its author is not sure or ends the text."""
+        source = draft.author
+        assert source is not None  # noqa: S101  (for the type checker: guess names the author)
+        position = self._position + len(draft.token_ids)
+        token_id = self._picker.pick(row, target, position, self._rules.banned.get(source, ()))
+        ends = token_id in self._rules.vocabularies[source].end_ids
+        unsure = bool(draft.token_ids) and float(row.max()) - log_normaliser(row) < SURE
+        draft.closed = ends or unsure or position + 1 >= self._rules.max_new_tokens
+        if not draft.closed:
+            draft.guess(token_id)
+
+    def _with_draft(self, source: Source) -> list[int]:
+        """Return the text and the draft in the tokens of one lane."""
+        lane = self.lanes[source]
+        draft = self.draft
+        if not draft.token_ids or draft.author is None:
+            return lane.transcript.tokens()
+        if draft.author is source:
+            return [*lane.transcript.tokens(), *draft.token_ids]
+        return self._heard(lane, draft.author)
+
+    def _heard(self, lane: Lane, author: Source) -> list[int]:
+        vocabulary = self._rules.vocabularies[author]
+        transcript = lane.transcript.copy()
+        token_ids = self.draft.token_ids if self._shared else self.draft.whole_words(vocabulary)
+        for index, token_id in enumerate(token_ids):
+            data = vocabulary.pieces[token_id]
+            if self._position + index == 0 and author is Source.BASE:
+                data = data.removeprefix(self._rules.lead)
+            transcript.heard(token_id, data, begins_word=bool(vocabulary.begins_word[token_id]))
+        return transcript.tokens()
+
+    def _is_useful(self, source: Source) -> bool:
+        return source in self._rules.needs or self._position - self._spoke[source] < RECENT
+
+    def _note(self, step: Step) -> None:
+        self._position = step.position + 1
+        self._spoke[step.source] = step.position
+        self.draft.wrote(step.source, step.token_id, shared=self._shared)

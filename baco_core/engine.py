@@ -1,0 +1,121 @@
+"""Engines run readings: here and now, or each model in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+from baco_core.lane import Reading
+from baco_core.model import Model
+from baco_core.rows import Rows
+
+
+class Engine(Protocol):
+    """Runs the readings of a model in one pass where the model can."""
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether models read at the same time, while the caller goes on."""
+
+    def idle(self, model: Model) -> bool:
+        """Return whether the model may be given readings."""
+
+    def submit(self, model: Model, readings: Sequence[Reading]) -> None:
+        """Begin to read; an idle model's readings only."""
+
+    def wait(self) -> bool:
+        """Wait for at least one pass, and hand out its rows; False when none was under way.
+
+        Raises what the model raised.
+        """
+
+    def close(self) -> None:
+        """Wait for passes under way, whose rows nobody gets, and let go of threads."""
+
+
+class Inline:
+    """Runs readings at once, in the caller's thread: one model after the other."""
+
+    concurrent = False
+
+    def __init__(self, *, together: bool = True) -> None:
+        """With `together` the readings of one call share a pass where the model can, else each has its own."""
+        self._together = together
+        self._ran = False
+
+    def idle(self, model: Model) -> bool:
+        """Return True: nothing runs between calls."""
+        return True
+
+    def submit(self, model: Model, readings: Sequence[Reading]) -> None:
+        """Read, and hand out the rows."""
+        groups = [readings] if self._together else [[reading] for reading in readings]
+        for group in groups:
+            hand_out(group, read(model, group))
+        self._ran = True
+
+    def wait(self) -> bool:
+        """Return whether anything was read since the last call."""
+        ran, self._ran = self._ran, False
+        return ran
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class Threads:
+    """Runs each model in a thread of its own: they read at the same time."""
+
+    concurrent = True
+
+    def __init__(self) -> None:
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        self._under_way: dict[int, tuple[Future[list[Rows]], Sequence[Reading]]] = {}
+
+    def idle(self, model: Model) -> bool:
+        """Return whether no pass of this model is under way."""
+        return id(model) not in self._under_way
+
+    def submit(self, model: Model, readings: Sequence[Reading]) -> None:
+        """Let the model's thread read."""
+        thread = self._threads.get(id(model))
+        if thread is None:
+            thread = self._threads[id(model)] = ThreadPoolExecutor(1, "baco-model")
+        self._under_way[id(model)] = thread.submit(read, model, readings), readings
+
+    def wait(self) -> bool:
+        """Wait until a pass is over."""
+        if not self._under_way:
+            return False
+        done, _ = wait([future for future, _ in self._under_way.values()], return_when=FIRST_COMPLETED)
+        for key, (future, readings) in list(self._under_way.items()):
+            if future in done:
+                del self._under_way[key]
+                hand_out(readings, future.result())
+        return True
+
+    def close(self) -> None:
+        """Wait for passes under way and end the threads."""
+        for thread in self._threads.values():
+            thread.shutdown(wait=True)
+        self._threads.clear()
+        self._under_way.clear()
+
+
+def read(model: Model, readings: Sequence[Reading]) -> list[Rows]:
+    """Run readings of one model, in one pass where it can."""
+    if len(readings) == 1:
+        (only,) = readings
+        return [only.sequence.extend(only.token_ids, only.rows)]
+    return model.extend_many(
+        [reading.sequence for reading in readings],
+        [reading.token_ids for reading in readings],
+        [reading.rows for reading in readings],
+    )
+
+
+def hand_out(readings: Sequence[Reading], rows: Sequence[Rows]) -> None:
+    """Give each reading its rows."""
+    for reading, found in zip(readings, rows, strict=True):
+        reading.take(found)

@@ -1,0 +1,85 @@
+"""Schedules: which readings an idle model is given. They never change what is written.
+
+`plain` is the reference: both models read every token at once, one after the other, each in a pass of
+its own. `lazy` reads what is asked for, and an idle model catches up in one chunk. `speculative` uses
+what would be idle besides: a model both sources share reads for both in one pass; of two models, the
+one nobody waits for reads ahead what it would write itself, while the other checks what it wrote so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from baco_core.decoding import Decoding
+from baco_core.lane import Reading
+from baco_core.model import Model
+from baco_core.source import Source
+
+Schedule = Callable[[Sequence[Decoding], Model], list[Reading]]
+"""Returns what a model should read now for some texts; nothing when it should stay idle."""
+
+
+def plain(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+    """Read for every source of a text that waits for any."""
+    return _distinct(
+        decoding.demand(source)
+        for decoding in decodings
+        if decoding.wanted
+        for source in _sources(decoding, model)
+    )
+
+
+def lazy(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+    """Read what is waited for."""
+    return _distinct(
+        decoding.demand(source)
+        for decoding in decodings
+        for source in _sources(decoding, model)
+        if source in decoding.wanted
+    )
+
+
+def speculative(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+    """Read what is waited for and what is guessed to follow; else read ahead.
+
+    A source of the same model that is not waited for reads along.
+    """
+    wanted = [(d, source) for d in decodings for source in _sources(d, model) if source in d.wanted]
+    if not wanted:
+        return _distinct(d.guess(source) for d in decodings if d.wanted for source in _sources(d, model))
+    return _distinct(
+        [
+            *(decoding.demand_ahead(source) for decoding, source in wanted),
+            *(
+                decoding.along(source)
+                for decoding, _ in wanted
+                for source in _sources(decoding, model)
+                if source not in decoding.wanted
+            ),
+        ]
+    )
+
+
+def patient(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+    """`speculative` for two models that take turns: one guesses for a while, then the other checks."""
+    waiting = [(d, source) for d in decodings for source in _sources(d, model) if source in d.wanted]
+    if waiting and all(source.other not in d.wanted and d.may_guess(source.other) for d, source in waiting):
+        return []
+    return speculative(decodings, model)
+
+
+SCHEDULES: Mapping[str, Schedule] = {
+    "plain": plain,
+    "lazy": lazy,
+    "speculative": speculative,
+    "patient": patient,
+}
+"""By name; `patient` is how `speculative` runs where passes of two models cannot run at the same time."""
+
+
+def _sources(decoding: Decoding, model: Model) -> Iterator[Source]:
+    return (source for source, lane in decoding.lanes.items() if lane.prefix.model is model)
+
+
+def _distinct(readings: Iterator[Reading | None] | Sequence[Reading | None]) -> list[Reading]:
+    return [reading for reading in readings if reading is not None]
