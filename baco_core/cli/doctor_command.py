@@ -17,6 +17,7 @@ from baco_core.command import Command
 from baco_core.errors import BacoError
 
 if TYPE_CHECKING:
+    from baco_core.bundle import MemberRecord
     from baco_core.plugins import Plugins
 
 NEEDED = ("jinja2", "msgspec", "numpy", "platformdirs", "pluggy", "pyyaml", "tokenizers")
@@ -122,8 +123,14 @@ def _bundle(name: str, folder: Path, *, quick: bool) -> Finding:
             bundle.verify()
     except (BacoError, OSError) as error:
         return Finding(f"bundle {name}", str(error), fine=False)
-    members = ", ".join(sorted(bundle.manifest.members))
+    members = ", ".join(f"{name} ({_made(bundle.member(name))})" for name in sorted(bundle.manifest.members))
     return Finding(f"bundle {name}", f"{members} in {bundle.folder}{' (not verified)' if quick else ''}")
+
+
+def _made(member: MemberRecord) -> str:
+    """Return in which precision a member is, and what that cost."""
+    quality = f", KL {member.quality.kl:.2g} nats" if member.quality else ""
+    return f"{member.precision}{'' if member.kv.layout == 'shared' else ', unfused'}{quality}"
 
 
 COMMAND = Command("Say what is installed and what is broken.", _configure, _run)

@@ -144,6 +144,23 @@ def test_the_exported_models_know_what_comes_next(
     assert tokenizer.decode([int(rows[0][-1].argmax())]) == expected
 
 
+def test_smollm2_in_int4_is_fused_small_and_still_itself() -> None:
+    bundle = exported("smollm2-int4")
+    bundle.verify()
+    record = bundle.member("aligned")
+    assert record.fusion is not None
+    assert record.fusion.reason == ""
+    assert record.fusion.operators_after["GroupQueryAttention"] == 30
+    assert sum(record.fusion.operators_before.values()) > 20 * sum(record.fusion.operators_after.values())
+    assert record.quality is not None
+    assert record.quality.tokens > 1_500
+    assert record.quality.kl < 0.45
+    assert record.quality.top1_agreement > 0.55
+    assert record.quality.perplexity < 1.35 * record.quality.perplexity_fp32
+    assert bundle.manifest.files["model/model.onnx.data"].bytes < 88_000_000
+    assert sorted(map(int, record.slots)) == [2, 4, 8, 16]
+
+
 def test_two_views_of_smollm2_share_one_set_of_weights() -> None:
     bundle = exported("smollm2-two-views")
     bundle.verify()
