@@ -22,7 +22,7 @@ import onnxruntime
 import torch
 import transformers
 
-from baco_exporters.fusion import fuse
+from baco_exporters.fusion.fuse import fuse
 from baco_exporters.fusion.outcome import Fused
 from baco_exporters.graph import share_weights
 from baco_exporters.onnx_export import run_optimum

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baco_exporters.fusion import fuse, with_slots
+from baco_exporters.fusion import with_slots
 from baco_exporters.fusion.architecture import Architecture
 from baco_exporters.fusion.outcome import Fused, Unfused
 from tests.exporters.fusion_runs import (
@@ -15,6 +15,7 @@ from tests.exporters.fusion_runs import (
     POSITIONS,
     VOCABULARY,
     exported,
+    fuse,
     fused,
     onnx,
     read_fused,

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 
 def fuse(model: ModelProto, config: Any) -> Fused | Unfused:
-    """See `baco_exporters.fusion.fuse`."""
+    """Return the fused form of an Optimum export in float32, or the reason why it stays as it is.
+
+    `config` is the model's transformers configuration, or the mapping in its `config.json`. `model` holds
+    its weights (not as external data) and is not changed; share its weights first, so that a tied head is
+    stored once. The fused graph reads one sequence into a cache of fixed capacity; its inputs and outputs
+    are in docs/fusion.md. Every layer's attention has been run beside the operator that takes its place, on
+    the same numbers, so a graph that is not understood stays unfused.
+    """
     architecture = config if isinstance(config, Architecture) else Architecture.of(config)
     try:
         _check(model, architecture)

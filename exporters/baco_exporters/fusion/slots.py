@@ -22,7 +22,11 @@ _CACHES = slice(3, 5)
 
 
 def with_slots(model: ModelProto, slots: int) -> ModelProto:
-    """See `baco_exporters.fusion.with_slots`."""
+    """Return a fused graph that reads `slots` sequences in one pass; the matrices are the same tensors.
+
+    Only attention nodes, inputs and outputs change, so a quantised graph will do, and one whose weights are
+    external data keeps pointing at them. Raises ExportError when `model` is not a fused graph of one slot.
+    """
     _check(model, slots)
     many = onnx.ModelProto()
     many.CopyFrom(model)
