@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +24,11 @@ def check_model(model: Model, *, tolerance: float = 1e-3) -> None:
     """Check that `model` keeps the contract of baco_core.model; AssertionError says which rule it broke.
 
     `tolerance` is the largest difference allowed between rows that must be equal, relative to the
-    largest logit; 0 asks for equality to the bit, which is what exact schedules need.
+    largest logit; 0 asks for equality to the bit, which is what exact schedules need. A model that says it
+    is `exact` is held to the bit whatever the tolerance.
     """
+    assert isinstance(model.exact, bool), f"exact is {model.exact!r}, not True or False"
+    tolerance = 0.0 if model.exact else tolerance
     limit = model.context_limit
     assert model.vocab_size >= 1, f"vocab_size is {model.vocab_size}"
     assert limit is None or limit >= 4, f"context_limit is {limit}; these checks need 4 tokens"
@@ -44,6 +48,7 @@ def check_model(model: Model, *, tolerance: float = 1e-3) -> None:
         checks.foreign_tokens_are_refused,
         checks.a_full_context_is_refused,
         checks.forwards_are_counted,
+        checks.seconds_are_counted,
     ):
         check()
 
@@ -236,6 +241,14 @@ class _Checks:
         counts = [fork.forwards for fork in forks]
         assert counts == [self.model.forwards - before, 0, 0], f"forks counted {counts} passes of their own"
         assert sequence.forwards == passes, "a sequence counted the passes of its fork"
+
+    def seconds_are_counted(self) -> None:
+        before = self.model.runtime_seconds
+        began = time.perf_counter()
+        self.read(self.tokens)
+        spent = self.model.runtime_seconds - before
+        took = time.perf_counter() - began
+        assert 0 <= spent <= took, f"a call of {took:.3g} s spent {spent:.3g} s inside the runtime"
 
     def refused(
         self, sequence: TokenSequence, what: str, error: type[Exception], call: Callable[[], object]

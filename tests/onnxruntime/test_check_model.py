@@ -191,6 +191,31 @@ def test_the_tolerance_is_relative_and_zero_means_to_the_bit() -> None:
             answer = super().extend(token_ids, rows)
             return answer * np.float32(1 + 1e-6) if len(token_ids) == 1 else answer
 
-    check_model(Buggy(1, 50, opens=Rounds))
-    with pytest.raises(AssertionError, match="allowed is 0"):
-        check_model(Buggy(1, 50, opens=Rounds), tolerance=0)
+    check_model(Buggy(1, 50, exact=False, opens=Rounds))
+    for exact, tolerance in ((False, 0), (True, 1e-3)):
+        with pytest.raises(AssertionError, match="allowed is 0"):
+            check_model(Buggy(1, 50, exact=exact, opens=Rounds), tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("bug", "rule"),
+    [
+        ({"exact": None}, "exact is None, not True or False"),
+        ({"seconds_each": 3600.0}, "spent 3.6e\\+03 s inside the runtime"),
+        ({"seconds_each": -1.0}, "spent -1 s inside the runtime"),
+    ],
+)
+def test_what_a_model_tells_of_itself_is_checked(bug: dict[str, object], rule: str) -> None:
+    with pytest.raises(AssertionError, match=rule):
+        check_model(Boastful(1, 50, **bug))  # type: ignore[arg-type]
+
+
+@dataclass
+class Boastful(FakeModel):
+    """Counts so many seconds for each sequence it opens."""
+
+    seconds_each: float = 0.0
+
+    def open(self) -> FakeSequence:
+        self.runtime_seconds += self.seconds_each
+        return super().open()
