@@ -7,7 +7,6 @@ from pathlib import Path
 
 from baco_core.errors import ModelError
 
-
 ENDS = ("data", "bin", "weights")
 """What names of external data end with."""
 
