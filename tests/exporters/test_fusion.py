@@ -158,6 +158,22 @@ def test_a_mask_that_cuts_far_back_is_noticed() -> None:
     assert isinstance(fuse(graph, Architecture("mistral", POSITIONS, windows=(200, 0))), Fused)
 
 
+def test_attention_that_also_reads_the_hidden_state_is_noticed() -> None:
+    graph = onnx.ModelProto()
+    graph.CopyFrom(exported("llama")[0])
+    product = next(
+        node for node in graph.graph.node if node.name.endswith("layers.0/self_attn/o_proj/MatMul")
+    )
+    at = list(graph.graph.node).index(product)
+    hidden = next(
+        node.output[0] for node in graph.graph.node if node.op_type == "Gather" and "embed" in node.name
+    )
+    added = onnx.helper.make_node("Add", [product.input[0], hidden], ["more"], name="more")
+    product.input[0] = "more"
+    graph.graph.node.insert(at, added)
+    assert isinstance(fuse(graph, exported("llama")[1]), Unfused)
+
+
 def test_a_graph_without_a_cache_in_float32_or_a_context_limit_stays_unfused() -> None:
     graph, config = exported("llama")
     assert "states no context limit" in _reason(fuse(graph, {"model_type": "llama"}))

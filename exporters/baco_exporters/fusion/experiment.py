@@ -91,7 +91,14 @@ def _run_region(region: Region, case: _Case) -> list[NDArray[np.float32]]:
         for projection, part in zip(anchors.projections, parts, strict=True)
     }
     feeds |= dict(zip(anchors.past, (case.keys, case.values), strict=True))
+    feeds |= {name: _noise(region, case.tokens) for name in region.hidden}
     return region.run([anchors.result, *anchors.present], feeds, case.past, case.tokens)
+
+
+def _noise(region: Region, tokens: int) -> NDArray[np.float32]:
+    """Return hidden states that would show in a result that is made of more than their shape."""
+    shape = (1, tokens, region.hidden_size)
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
 def _run_operator(attention: Attention, rotary: Rotary | None, case: _Case) -> list[NDArray[np.float32]]:

@@ -26,7 +26,7 @@ Feeds = dict[str, "NDArray[Any]"]
 class Region:
     """What lies between a layer's projections and cache inputs and its result and cache outputs.
 
-    The hidden state, whose shape is asked for, is an input of the region too, of zeros.
+    The hidden states whose shape is asked for are inputs of the region too.
     """
 
     view: View
@@ -41,6 +41,16 @@ class Region:
     def nodes(self) -> list[NodeProto]:
         """The operators of the region, in the graph's order."""
         return self._nodes_of(self.names)
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """The hidden states that it asks for their shape."""
+        return [name for name in self.names if self._is_border(name) and name not in self._borders]
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of a hidden state."""
+        return self.view.weights.shape(self.anchors.projections[0].node.input[1])[0]
 
     def integers(self, below: int) -> list[int]:
         """Return the integers that its constants hold: a mask's window is one of them."""
@@ -81,8 +91,7 @@ class Region:
     def _zeros(self, name: str, past: int, tokens: int) -> NDArray[Any]:
         if name in self.view.inputs:
             return self._graph_input(name, past, tokens)
-        matrix = self.anchors.projections[0].node.input[1]
-        return np.zeros((1, tokens, self.view.weights.shape(matrix)[0]), np.float32)
+        return np.zeros((1, tokens, self.hidden_size), np.float32)
 
     def _graph_input(self, name: str, past: int, tokens: int) -> NDArray[Any]:
         if name.startswith("past_key_values."):
