@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from baco_core.bench.figures import NotMeasured
 from baco_core.bench.machine import machine, versions
-from baco_core.bench.run import models_of
 from baco_core.config import Config, Part, config_data
 from baco_core.opening import _references
 from baco_core.pipeline import Pipeline
@@ -30,7 +29,7 @@ def about(pipeline: Pipeline, config: Config, plugins: Plugins) -> dict[str, Any
         "backend": _named(config.backend),
         "n": config.decode.n,
         "max_new_tokens": config.decode.max_new_tokens,
-        "plan": msgspec.to_builtins(plan_of(pipeline)),
+        "plan": plan_of(pipeline),
     }
 
 
@@ -45,7 +44,7 @@ def _pair(pipeline: Pipeline, config: Config, plugins: Plugins) -> dict[str, Any
     return {
         "members": _members(config, plugins),
         "exchange": pipeline.pair.exchange,
-        "one_copy": len(models_of(pipeline.pair)) < len(Source),
+        "one_copy": len(pipeline.pair.models) < len(Source),
     }
 
 
@@ -67,7 +66,7 @@ def _named(part: Part) -> str:
     return f"{part.use} ({options})" if options else part.use
 
 
-def plan_of(pipeline: Pipeline) -> Mapping[str, str | NotMeasured]:
-    """Return what `auto` chose for this pipeline, and why."""
-    plan = getattr(pipeline, "plan", None)
-    return {"auto": NotMeasured("the pipeline does not tell what it chose") if plan is None else str(plan)}
+def plan_of(pipeline: Pipeline) -> Mapping[str, str]:
+    """Return what `auto` chooses for this pipeline, and why."""
+    automatic = replace(pipeline, decode=replace(pipeline.decode, schedule="auto"))
+    return {"auto": str(automatic.plan)}

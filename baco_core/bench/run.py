@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 from baco_core.bench.figures import NotMeasured
 from baco_core.bench.memory import Resident, resident
-from baco_core.events import Sample, TokenEvent, Usage
-from baco_core.model import Model
+from baco_core.events import Sample, TokenEvent
 from baco_core.pair import Pair
 from baco_core.pipeline import Pipeline, Prompt
 from baco_core.source import Source
@@ -41,10 +40,10 @@ class Run:
     forwards: Mapping[Source, int]
     first_token_seconds: float
     decode_seconds: float
-    runtime_seconds: float | NotMeasured
+    runtime_seconds: float
     """Seconds of the decode time that models were inside the runtime, added up over models."""
-    drafted: int | NotMeasured
-    accepted: int | NotMeasured
+    drafted: int
+    accepted: int
     resident: Resident | NotMeasured
     texts: tuple[Text, ...]
 
@@ -73,10 +72,8 @@ class Run:
 
     @property
     def acceptance(self) -> float | NotMeasured:
-        """Share of the rows read ahead that were used."""
-        if isinstance(self.drafted, NotMeasured) or isinstance(self.accepted, NotMeasured):
-            return self.drafted if isinstance(self.drafted, NotMeasured) else NotMeasured("it is not counted")
-        return self.accepted / self.drafted if self.drafted else NotMeasured("nothing was read ahead")
+        """Share of the guessed tokens that were written."""
+        return self.accepted / self.drafted if self.drafted else NotMeasured("nothing was guessed")
 
     @property
     def outside_share(self) -> float | NotMeasured:
@@ -84,8 +81,6 @@ class Run:
 
         The least it can be where a schedule runs both models at the same time: their seconds add up.
         """
-        if isinstance(self.runtime_seconds, NotMeasured):
-            return self.runtime_seconds
         if self.decode_seconds <= 0:
             return NotMeasured("nothing was written")
         if self.runtime_seconds > self.decode_seconds:
@@ -114,57 +109,38 @@ def measure(pipeline: Pipeline, prompt: Prompt) -> Run:
         first_token_seconds=watch.first - watch.begin,
         decode_seconds=watch.end - watch.first,
         runtime_seconds=watch.runtime_seconds(),
-        drafted=_counted(usage, "drafted"),
-        accepted=_counted(usage, "accepted"),
+        drafted=sum(one.drafted for one in usage),
+        accepted=sum(one.accepted for one in usage),
         resident=resident(),
         texts=tuple(map(_text, samples)),
     )
-
-
-def models_of(pair: Pair) -> list[Model]:
-    """Return the models of a pair, each once: two views are one model."""
-    return list({id(member.model): member.model for member in pair.members.values()}.values())
 
 
 class _Watch:
     """Notes when a stream begins, when its first token comes and when it ends."""
 
     def __init__(self, pair: Pair) -> None:
-        self._models = models_of(pair)
+        self._models = pair.models
         self.begin = self.first = self.end = 0.0
-        self._before: list[float | NotMeasured] = []
-        self._after: list[float | NotMeasured] = []
+        self._inside = 0.0
 
     def timed(self, stream: Iterator[TokenEvent | Sample]) -> Iterator[TokenEvent | Sample]:
         """Yield the items of the stream as they come."""
         self.begin = perf_counter()
         for item in stream:
-            if not self._before:
+            if not self.first:
                 self.first = perf_counter()
-                self._before = [_inside(model) for model in self._models]
+                self._inside = self._seconds()
             yield item
         self.end = perf_counter()
-        self._after = [_inside(model) for model in self._models]
+        self._inside = self._seconds() - self._inside
 
-    def runtime_seconds(self) -> float | NotMeasured:
+    def runtime_seconds(self) -> float:
         """Return how long the models were inside the runtime between the first token and the end."""
-        spent = 0.0
-        for before, after in zip(self._before, self._after, strict=True):
-            if isinstance(before, NotMeasured) or isinstance(after, NotMeasured):
-                return NotMeasured("the backend does not tell how long its runtime worked")
-            spent += after - before
-        return spent
+        return self._inside
 
-
-def _inside(model: Model) -> float | NotMeasured:
-    seconds: float | None = getattr(model, "runtime_seconds", None)
-    return NotMeasured("the backend does not tell") if seconds is None else seconds
-
-
-def _counted(usage: Sequence[Usage], name: str) -> int | NotMeasured:
-    counts: list[int | None] = [getattr(one, name, None) for one in usage]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else NotMeasured("the schedule does not count what it reads ahead")
+    def _seconds(self) -> float:
+        return sum(model.runtime_seconds for model in self._models)
 
 
 def _text(sample: Sample) -> Text:

@@ -33,7 +33,7 @@ def _head(report: Mapping[str, Any]) -> Iterator[str]:
     size = f"{report['n']} texts of" if report["n"] > 1 else "texts of"
     yield f"runs      {report['repeats']} of each, {size} at most {report['max_new_tokens']} tokens"
     for name, why in report["plan"].items():
-        yield f"{name:9} {_reason(why) if isinstance(why, Mapping) else why}"
+        yield f"{name:9} {why}"
 
 
 def _pair(pair: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from baco_core.bench.figures import NotMeasured
 from baco_core.bench.memory import Resident, resident, resident_by_mapping
-from baco_core.bench.run import models_of
 from baco_core.bundle import ModelFiles
 from baco_core.config import Config
 from baco_core.errors import ModelError
@@ -143,7 +142,7 @@ def _models(pair: Pair, loads: Sequence[_Load], files: dict[str, Resident]) -> I
 
 def _told(pair: Pair) -> dict[str, Mapping[str, int] | NotMeasured]:
     told: dict[str, Mapping[str, int] | NotMeasured] = {}
-    for model in models_of(pair):
+    for model in pair.models:
         names = [str(source) for source, member in pair.members.items() if member.model is model]
         memory = getattr(model, "memory", None)
         told[" and ".join(names)] = memory() if memory else NotMeasured("the backend does not tell")
