@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from baco_core.errors import PluginError
 from baco_core.noise import COLUMNS, LANES, LEAST, MOST, SPAN, GumbelNoise, Heats
-from baco_core.rows import Logits, log_normaliser
+from baco_core.rows import Logits, log_normaliser, without
 from baco_core.sampler import Sampler
 
 _REACH = 1.0 + MOST - LEAST  # nats by which noise can lift one token over another, and a little more
@@ -38,7 +38,7 @@ class Picker:
 
         Raises PluginError when the sampler leaves no token or answers with another shape.
         """
-        filtered = self.sampler.filter(_without(row, banned), history)
+        filtered = self.sampler.filter(without(row, banned) if banned else row, history)
         top = float(filtered.max()) if filtered.shape == row.shape else math.nan
         if not math.isfinite(top):
             raise PluginError(f"sampler {self.sampler!r}: no token is left to pick at position {position}.")
@@ -102,14 +102,6 @@ def largest_of_heats(logits: Logits) -> Logits:
     last = np.full(SPAN, -np.inf, np.float32)
     last[: logits.size - whole] = logits[whole:]
     return np.concatenate((maxima, last.reshape(LANES, COLUMNS).max(axis=0)))
-
-
-def _without(row: Logits, banned: Sequence[int]) -> Logits:
-    if not banned:
-        return row
-    row = row.copy()
-    row[list(banned)] = -np.inf
-    return row
 
 
 def log_softmax_at(row: Logits, token_ids: Sequence[int]) -> Numbers:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,10 @@ class _Facts:
     top: float | None = None
     total: float | None = None
     """Sum of exp(logit - top)."""
-    expected: float | None = None
-    """Sum of (logit - top) exp(logit - top)."""
+    mean: float | None = None
+    """Mean of logit - top under the softmax."""
+    origin: tuple[Logits, list[int]] | None = None
+    """The row this one is a copy of, and the tokens it lacks."""
 
 
 _known: dict[int, tuple[weakref.ref[Logits], _Facts]] = {}
@@ -67,10 +69,24 @@ def entropy(row: Logits) -> float:
     With s = logit - largest logit and Z = sum exp(s), H = ln Z - sum(s exp(s)) / Z.
     """
     facts = _facts(row)
-    if facts.expected is None:
-        facts.total, facts.expected = _total_and_expected(row, _top(row, facts))
-    total = _total(row, facts)
-    return min(max(0.0, math.log(total) - facts.expected / total), math.log(row.size))
+    if facts.mean is None:
+        total, expected = _total_and_expected(row, _top(row, facts))
+        facts.mean = expected / total
+        facts.total = total if facts.origin is None else facts.total
+    return min(max(0.0, math.log(_total(row, facts)) - facts.mean), math.log(row.size))
+
+
+def without(row: Logits, token_ids: Sequence[int]) -> Logits:
+    """Return a row without some tokens: a copy, read-only, with -inf for them.
+
+    Its normaliser is that of the row less their weights, where they weigh less than all others.
+    """
+    banned = sorted(set(token_ids))
+    copy = row.copy()
+    copy[banned] = -np.inf
+    copy.setflags(write=False)
+    _facts(copy).origin = row, banned
+    return copy
 
 
 def _facts(row: Logits) -> _Facts:
@@ -93,11 +109,26 @@ def _top(row: Logits, facts: _Facts) -> float:
 
 
 def _total(row: Logits, facts: _Facts) -> float:
+    if facts.total is None and facts.origin is not None:
+        facts.total = _rest(*facts.origin)
     if facts.total is None:
         facts.total = 0.0
         for shifted in _blocks(row, _top(row, facts)):
             facts.total += float(np.exp(shifted, out=shifted).sum())
     return facts.total
+
+
+def _rest(row: Logits, banned: list[int]) -> float | None:
+    """Return the total of a row without some tokens; None where it must be summed anew."""
+    facts = _facts(row)
+    top = _top(row, facts)
+    if not math.isfinite(top):
+        return None
+    with np.errstate(over="ignore"):
+        weights = np.exp(row[banned] - np.float32(top))
+    total = _total(row, facts)
+    rest = total - float(weights.sum())
+    return rest if weights.max() < 1 and rest > total / 2 else None
 
 
 def _total_and_expected(row: Logits, top: float) -> tuple[float, float]:
