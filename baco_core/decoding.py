@@ -74,7 +74,8 @@ class Decoding:
         if lane.busy or not self._is_useful(source):
             return False
         draft = self.draft.by(source)
-        return not lane.ready or not (draft.closed or len(draft.token_ids) >= draft.limit)
+        unread = lane.row_after(self._with_draft(source)) is None
+        return unread or not (draft.closed or len(draft.token_ids) >= draft.limit)
 
     def guess(self, source: Source) -> Reading | None:
         """Return what a lane nobody waits for may read ahead: the text, then its own guesses."""
@@ -82,14 +83,11 @@ class Decoding:
         if lane.busy or not self._is_useful(source):
             return None
         draft = self.draft.by(source)
-        target = self._with_draft(source)
-        row = lane.row_after(target)
-        if row is None:
-            return lane.reading(target)
-        if draft.closed or len(draft.token_ids) >= draft.limit:
-            return None
-        self._extend(draft, row, target)
-        return None if draft.closed else lane.reading([*target, draft.token_ids[-1]])
+        while (row := lane.row_after(target := self._with_draft(source))) is not None:
+            if draft.closed or len(draft.token_ids) >= draft.limit:
+                return None
+            self._extend(draft, row, target)  # what it guesses may have been read before
+        return lane.reading(target)
 
     def _extend(self, draft: Draft, row: Logits, target: Sequence[int]) -> None:
         """Guess one more token, unless its author is not sure or ends the text."""
@@ -104,14 +102,18 @@ class Decoding:
             draft.guess(token_id)
 
     def _with_draft(self, source: Source) -> list[int]:
-        """Return the text and the draft in the tokens of one lane."""
+        """Return the text and the draft in the tokens of one lane, as far as its context goes.
+
+        Heard as text a draft may change the tokens of what comes before it: then it is of no use yet.
+        """
         lane = self.lanes[source]
-        draft = self.draft
+        draft, tokens = self.draft, lane.transcript.tokens()
         if not draft.token_ids or draft.author is None:
-            return lane.transcript.tokens()
+            return tokens
         if draft.author is source:
-            return [*lane.transcript.tokens(), *draft.token_ids]
-        return self._heard(lane, draft.author)
+            return lane.within_context([*tokens, *draft.token_ids])
+        heard = lane.within_context(self._heard(lane, draft.author))
+        return heard if heard[: len(tokens)] == tokens else tokens
 
     def _heard(self, lane: Lane, author: Source) -> list[int]:
         vocabulary = self._rules.vocabularies[author]

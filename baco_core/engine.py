@@ -40,7 +40,7 @@ class Inline:
     concurrent = False
 
     def __init__(self, *, together: bool = True) -> None:
-        """With `together` the readings of one call share a pass where the model can, else each has its own."""
+        """With `together` readings share a pass where the model can; else each has its own."""
         self._together = together
         self._ran = False
 

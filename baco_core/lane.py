@@ -151,14 +151,14 @@ class Lane:
     def reading(self, target: Sequence[int]) -> Reading | None:
         """Return what to read so that every row from the end of the text to that of `target` is there.
 
-        `target` begins with the text's tokens; what follows is guessed, and cut where the context
-        ends. None when nothing is missing, or when this lane or its prefix is being read.
+        `target` begins with the text's tokens; what follows is guessed. None when nothing is missing,
+        or when this lane or its prefix is being read.
         """
         if self.busy:
             return None
         if not self._open():
             return self.prefix.reading()
-        return self._extension(self._within_context(list(target)), len(self.transcript.tokens()))
+        return self._extension(list(target), len(self.transcript.tokens()))
 
     def _extension(self, target: list[int], first: int) -> Reading | None:
         agreed = common_length(self._read, target)
@@ -180,7 +180,8 @@ class Lane:
 
         return Reading(self.prefix.model, sequence, target[kept:], len(target) - missing + 1, take)
 
-    def _within_context(self, target: list[int]) -> list[int]:
+    def within_context(self, target: list[int]) -> list[int]:
+        """Return a guessed text, cut where the context ends."""
         limit = self.prefix.model.context_limit
         return target if limit is None else target[: limit - len(self.prefix.token_ids)]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from os.path import isdir, isfile  # unlike those of Path, never raise for a strange name
 from pathlib import Path
 
-from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, ModelFiles, read_bundle
+from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, read_bundle
 from baco_core.config import PairConfig
 from baco_core.errors import BundleError, ConfigError, LookUpError
 from baco_core.model import Backend, Model

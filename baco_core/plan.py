@@ -56,8 +56,8 @@ def make_plan(decode: DecodeConfig, pair: Pair) -> Plan:
         if culprit:
             raise ConfigError(
                 f"decode.schedule: 'speculative' must not change the text, but rows of the {culprit} model "
-                "depend on how reading is cut (precision, provider or the backend's option exact: false); use "
-                "'plain', or set decode.allow_inexact: true."
+                "depend on how reading is cut (precision, provider, or the backend's option exact: false); "
+                "use 'plain', or set decode.allow_inexact: true."
             )
         return _speculative(pair, "as asked for")
     return Plan(decode.schedule, False, "as asked for")

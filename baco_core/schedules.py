@@ -61,11 +61,19 @@ def speculative(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
 
 
 def patient(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
-    """`speculative` for two models that take turns: one guesses for a while, then the other checks."""
-    waiting = [(d, source) for d in decodings for source in _sources(d, model) if source in d.wanted]
-    if waiting and all(source.other not in d.wanted and d.may_guess(source.other) for d, source in waiting):
+    """`speculative` for two models that take turns: one guesses for a while, then the other checks.
+
+    Of several texts none holds another up: each model reads what there is for it.
+    """
+    if len(decodings) == 1 and _is_worth_waiting(decodings[0], model):
         return []
     return speculative(decodings, model)
+
+
+def _is_worth_waiting(decoding: Decoding, model: Model) -> bool:
+    """Return whether this model is waited for, alone, and the other one has more to guess."""
+    mine = [source for source in _sources(decoding, model) if source in decoding.wanted]
+    return len(mine) == len(decoding.wanted) == 1 and decoding.may_guess(mine[0].other)
 
 
 SCHEDULES: Mapping[str, Schedule] = {

@@ -17,7 +17,9 @@ from baco_core.stream import TextStream
 class Writer:
     """Writes one sample: `write` every step, then take the `sample`."""
 
-    def __init__(self, index: int, lanes: Lanes, stop: Sequence[str], prompt_tokens: int, trace: int = 0) -> None:
+    def __init__(
+        self, index: int, lanes: Lanes, stop: Sequence[str], prompt_tokens: int, trace: int = 0
+    ) -> None:
         """Write sample `index`; `trace` is how many likely tokens of each model an event carries."""
         self._index = index
         self._lanes = lanes

@@ -87,7 +87,7 @@ def test_without_a_file_the_embedded_pair_writes_by_p_punc() -> None:
     assert config.router == Part("p-punc", {"gamma": 0.3})
     assert config.sampler == Part("multinomial", {"top_p": 0.95})
     assert config.backend == Part("onnxruntime")
-    assert config.decode == DecodeConfig(256, 1, 0, "word", "auto", (), "either", 5)
+    assert config.decode == DecodeConfig(256, 1, 0, "word", "auto", (), "either", 8, 4, False, 5)
     assert (config.plugins, config.export) == ((), None)
 
 
@@ -158,10 +158,6 @@ def test_a_config_is_frozen() -> None:
         (
             "decode: {switch_at: words}",
             "'words' is not allowed. Did you mean 'word'? Allowed: ['word', 'token'].",
-        ),
-        (
-            "decode: {schedule: speculative}",
-            "decode: schedule 'speculative' is not available yet; use 'lazy'.",
         ),
         (
             "decode: {schedule: fast}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -11,104 +11,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baco_core.decode import SCHEDULES, Rules, Step, decode, lazy, plain
+from baco_core.decode import Rules
+from baco_core.decoding import Decoding
 from baco_core.errors import ContextError, PluginError
-from baco_core.exchange import BLOCK_BYTES, Retokenised, SharedTokens
+from baco_core.exchange import BLOCK_BYTES, SharedTokens
 from baco_core.lane import Lane, Prefix
-from baco_core.noise import GumbelNoise, UniformStream
+from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
-from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router
+from baco_core.router import Decider, Decision, DecisionPoint, Generation
+from baco_core.schedules import SCHEDULES
 from baco_core.source import Source
-from baco_core.testing.fakes import FakeModel, FakeTokenizer, PlainSampler, ScriptedRouter, fake_vocabulary
-
-BASE, ALIGNED = Source.BASE, Source.ALIGNED
-SHARED = fake_vocabulary()
-OTHER = fake_vocabulary((" the", "n a", " c", "at", " sat", " ligh", "thou", "se", "ho", "us", "ing", " use"))
-CONTEXTS: Mapping[Source, tuple[int, ...]] = {BASE: (65, 66), ALIGNED: (67, 68, 69)}
-
-scripts = st.lists(st.sampled_from(list(Source)), min_size=1, max_size=12).map(tuple)
-seeds = st.integers(0, 2**64 - 1)
-
-
-@dataclass
-class World:
-    """A fake pair; words are favoured over single bytes, so that boundaries come often but not always."""
-
-    shared: bool = True
-    same_model: bool = False
-    limit: int | None = None
-    lead: bytes = b""
-
-    def __post_init__(self) -> None:
-        self.vocabularies = {BASE: SHARED, ALIGNED: SHARED if self.shared else OTHER}
-        self.models = {
-            source: FakeModel(
-                seed=1 if self.same_model or source is BASE else 2,
-                vocab_size=vocabulary.size,
-                context_limit=self.limit,
-                favour=range(256, vocabulary.size),
-            )
-            for source, vocabulary in self.vocabularies.items()
-        }
-
-    def encode(self, source: Source) -> Callable[[bytes], list[int]]:
-        return FakeTokenizer(self.vocabularies[source]).encode_text
-
-    def lead_of(self, source: Source) -> bytes:
-        return self.lead if source is BASE else b""
-
-    def lanes(
-        self, contexts: Mapping[Source, Sequence[int]] = CONTEXTS, length: int = 1
-    ) -> dict[Source, Lane]:
-        return {
-            source: Lane(
-                Prefix(model, contexts[source], length, source),
-                self.transcript(source),
-            )
-            for source, model in self.models.items()
-        }
-
-    def transcript(self, source: Source) -> SharedTokens | Retokenised:
-        if self.shared:
-            return SharedTokens(self.encode(source), self.lead_of(source), SHARED.pieces)
-        return Retokenised(self.encode(source), self.lead_of(source))
-
-
-def no_consult(source: Source, question: str, answers: Sequence[str]) -> list[float]:
-    raise AssertionError("nobody asked for a judge")
-
-
-def generation(world: World, seed: int = 0, sample: int = 0) -> Generation:
-    return Generation("", world.vocabularies, UniformStream(seed, sample), no_consult)
-
-
-def run(
-    world: World,
-    router: Router,
-    *,
-    length: int = 24,
-    seed: int = 0,
-    sample: int = 0,
-    temperature: float = 1.0,
-    schedule: str = "lazy",
-    everywhere: bool = False,
-    lanes: dict[Source, Lane] | None = None,
-) -> list[Step]:
-    rules = Rules(
-        needs=router.needs,
-        vocabularies=world.vocabularies,
-        banned={},
-        max_new_tokens=length,
-        switch_everywhere=everywhere,
-        schedule=SCHEDULES[schedule],
-        lead=world.lead,
-    )
-    picker = Picker(PlainSampler(temperature), GumbelNoise(seed, sample))
-    return list(decode(lanes or world.lanes(), router.start(generation(world, seed, sample)), picker, rules))
-
-
-def told(steps: Sequence[Step]) -> list[tuple[int, Source]]:
-    return [(step.token_id, step.source) for step in steps]
+from baco_core.testing.fakes import FakeModel, PlainSampler, ScriptedRouter, fake_vocabulary
+from tests.core.worlds import (
+    ALIGNED,
+    BASE,
+    CONTEXTS,
+    SHARED,
+    World,
+    generation,
+    run,
+    scripts,
+    seeds,
+    told,
+    write,
+)
 
 
 def own_tokens(world: World, source: Source, text: Sequence[tuple[int, Source]]) -> list[int]:
@@ -342,10 +268,10 @@ def test_with_two_tokenizers_a_full_context_ends_the_text_on_every_schedule(
     script: tuple[Source, ...], seed: int
 ) -> None:
     texts = []
-    for schedule in ("plain", "lazy"):
+    for schedule in SCHEDULES:
         world = World(shared=False, limit=40)
         texts.append(told(run(world, ScriptedRouter(script), seed=seed, schedule=schedule, length=37)))
-    assert texts[0] == texts[1]
+    assert all(text == texts[0] for text in texts)
 
 
 def test_the_end_token_ends_the_text_whoever_picks_it_unless_it_is_banned() -> None:
@@ -358,7 +284,7 @@ def test_the_end_token_ends_the_text_whoever_picks_it_unless_it_is_banned() -> N
     assert steps[-1].token_id == end
     rules = Rules(router.needs, world.vocabularies, {BASE: [end]}, 24, switch_everywhere=True)
     picker = Picker(PlainSampler(), GumbelNoise(0))
-    kept_on = list(decode(world.lanes(), router.start(generation(world)), picker, rules))
+    kept_on = write(world, Decoding(world.lanes(), router.start(generation(world)), picker, rules))
     assert all(step.token_id != end for step in kept_on if step.source is BASE)
     assert len(kept_on) > 2
 
@@ -386,7 +312,7 @@ def test_a_router_without_a_decision_is_named_with_its_position(answer: object) 
         router.needs, world.vocabularies, {}, 9, switch_everywhere=True, router="router 'x' (plugin y)"
     )
     with pytest.raises(PluginError, match=r"router 'x' \(plugin y\) answered .* at position 3"):
-        list(decode(world.lanes(), router, Picker(PlainSampler(), GumbelNoise(0)), rules))
+        write(world, Decoding(world.lanes(), router, Picker(PlainSampler(), GumbelNoise(0)), rules))
 
 
 @dataclass
@@ -423,11 +349,6 @@ def test_a_router_sees_the_text_so_far_who_wrote_last_and_the_rows_it_needs(lead
 
 def test_routers_cannot_write_into_rows() -> None:
     world = World()
-    for lane in world.lanes().values():
+    for step in run(world, ScriptedRouter((BASE, ALIGNED))):
         with pytest.raises(ValueError, match="read-only"):
-            lane.row()[0] = 0.0
-
-
-def test_schedules_are_the_ones_the_design_names() -> None:
-    assert SCHEDULES["plain"] is plain
-    assert SCHEDULES["auto"] is SCHEDULES["lazy"] is lazy
+            step.row[0] = 0.0

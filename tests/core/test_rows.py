@@ -16,8 +16,9 @@ from baco_core.lane import Lane, Prefix
 from baco_core.model import TokenSequence
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
-from baco_core.rows import Logits, Rows, entropy, largest, log_normaliser, top_probability
+from baco_core.rows import Logits, Rows, entropy, largest, log_normaliser, top_probability, without
 from baco_core.testing.fakes import FakeModel, FakeSequence, PlainSampler
+from tests.core.worlds import read
 
 
 class BrokenSequence(FakeSequence):
@@ -48,12 +49,12 @@ def test_a_row_that_is_no_distribution_names_the_model_whoever_looks_at_it(
 ) -> None:
     monkeypatch.setattr(BrokenSequence, "wrong", wrong)
     lane = Lane(Prefix(BrokenModel(1, 8), (1, 2), 4, "base"), SharedTokens())
-    lane.row()
+    read(lane)
     lane.transcript.wrote(3)
     with pytest.raises(ModelError, match=f"base model: a row of logits is no distribution .*{wrong}"):
-        lane.row()
+        read(lane)
     with pytest.raises(ModelError, match="base model"):
-        Lane(Prefix(BrokenModel(1, 8), (1, 2, 3), 4, "base"), SharedTokens()).row()
+        read(Lane(Prefix(BrokenModel(1, 8), (1, 2, 3), 4, "base"), SharedTokens()))
 
 
 @pytest.mark.filterwarnings("error")
@@ -120,3 +121,26 @@ def test_a_view_of_a_row_is_a_row_of_its_own() -> None:
     assert [log_normaliser(several[index]) for index in (0, 1, 0)] == [
         log_normaliser(several[index].copy()) for index in (0, 1, 0)
     ]
+
+
+@pytest.mark.parametrize("order", [NUMBERS, NUMBERS[::-1]], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("banned", [[3], [7, 7, 9], [0, 499]])
+def test_a_row_without_some_tokens_is_that_of_the_others(
+    order: list[Callable[[Logits], float]], banned: list[int]
+) -> None:
+    for seed in range(20):
+        row = frozen(made_row(seed, 500))
+        left = without(row, banned)
+        assert not left.flags.writeable
+        assert np.flatnonzero(np.isneginf(left)).tolist() == sorted(set(banned))
+        direct = [number(left.copy()) for number in order]
+        assert [number(left) for number in order] == pytest.approx(direct, rel=1e-6)
+        again = without(frozen(row), banned)
+        assert [number(again) for number in NUMBERS] == [number(left) for number in NUMBERS]
+
+
+@pytest.mark.parametrize("heavy", [-1.0, 0.0, 5.0, 200.0])
+def test_a_token_that_weighs_much_may_be_left_out_too(heavy: float) -> None:
+    row = np.log(np.full(64, 1 / 64, np.float32))
+    row[5] = heavy
+    assert log_normaliser(without(frozen(row), [5])) == pytest.approx(math.log(63 / 64), abs=1e-6)

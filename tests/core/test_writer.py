@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from baco_core.pick import log_softmax_at
 from baco_core.source import Source
 from baco_core.testing.fakes import FakeModel
 from baco_core.writer import Writer, top_tokens
+from tests.core.worlds import read
 
 BASE, ALIGNED = Source.BASE, Source.ALIGNED
 ROW = np.array([1000.0, 999.0, -1000.0], np.float32)
@@ -38,11 +40,13 @@ def steps(*pieces: str, ended: bool = False, full: bool = False) -> Iterator[Ste
 def written(
     found: Iterator[Step], *stop: str, following: dict[Source, Lane] | None = None, trace: int = 0
 ) -> tuple[list[TokenEvent], Sample]:
-    items = list(Writer(4, following or lanes(), stop).events(found, 7, trace))
-    events = [item for item in items if isinstance(item, TokenEvent)]
-    assert isinstance(items[-1], Sample)
-    assert len(items) == len(events) + 1
-    return events, items[-1]
+    writer = Writer(4, following or lanes(), stop, 7, trace)
+    events = []
+    for step in found:
+        events.append(writer.write(step))
+        if events[-1].finish_reason is not None:
+            break
+    return events, writer.sample()
 
 
 @pytest.mark.parametrize(
@@ -80,11 +84,10 @@ def test_nothing_is_read_after_the_end() -> None:
 
 def test_counts_belong_to_each_source() -> None:
     following = lanes()
-    following[BASE].row()
+    read(following[BASE])
     following[BASE].transcript.wrote(1)
-    following[BASE].row()
-    following[BASE].row()
-    following[ALIGNED].row()
+    read(following[BASE])
+    read(following[ALIGNED])
     _, sample = written(steps("a", "b", "c", full=True), following=following)
     usage = sample.usage
     assert sample.index == 4
@@ -100,17 +103,10 @@ def test_logprobs_are_those_of_the_raw_softmax_for_large_logits_too() -> None:
 
 
 def test_a_trace_shows_what_each_model_would_have_said_before_the_token() -> None:
-    following = lanes()
-    rows = {source: lane.row() for source, lane in following.items()}
-
-    def telling() -> Iterator[Step]:
-        for step in steps("a", full=True):
-            for lane in following.values():
-                lane.transcript.wrote(3)
-            yield step
-
-    events, _ = written(telling(), following=following, trace=2)
-    assert events[0].top == tuple((source, top_tokens(rows[source], 2)) for source in following)
+    rows = {source: np.roll(ROW, shift) for shift, source in enumerate(Source)}
+    (step,) = steps("a", full=True)
+    events, _ = written(iter([replace(step, rows=rows)]), trace=2)
+    assert events[0].top == tuple((source, top_tokens(row, 2)) for source, row in rows.items())
 
 
 def test_how_many_tokens_a_text_has_at_most_is_told_without_encoding() -> None:

@@ -10,13 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baco_core.decode import SCHEDULES, Rules, decode
+from baco_core.decode import Rules
+from baco_core.decoding import Decoding
+from baco_core.engine import Inline
 from baco_core.exchange import SharedTokens
 from baco_core.lane import Lane, Prefix
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
 from baco_core.router import Router
 from baco_core.sampler import Sampler
+from baco_core.scheduler import Scheduler
+from baco_core.schedules import SCHEDULES
 from baco_core.source import Source
 from baco_core.testing.fakes import FakeModel, fake_vocabulary
 from baco_routers.chain import Chain, HFc, HPunc, PFc, PPunc
@@ -58,9 +62,13 @@ def write(
         for source, model in models.items()
     }
     known = generation(WORDS, seed=seed)
-    rules = Rules(router.needs, known.vocabularies, {}, LENGTH, schedule=SCHEDULES[schedule])
-    picker = Picker(sampler, GumbelNoise(seed))
-    return [(step.token_id, step.source) for step in decode(lanes, router.start(known), picker, rules)]
+    rules = Rules(router.needs, known.vocabularies, {}, LENGTH)
+    scheduler = Scheduler([*models.values()], SCHEDULES[schedule], Inline())
+    scheduler.add(Decoding(lanes, router.start(known), Picker(sampler, GumbelNoise(seed)), rules))
+    written: list[tuple[int, Source]] = []
+    while scheduler.busy:
+        written += [(step.token_id, step.source) for _, step in scheduler.run()]
+    return written
 
 
 def tokens(written: Sequence[tuple[int, Source]]) -> list[int]:
