@@ -71,9 +71,9 @@ def patient(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
 
 
 def _is_worth_waiting(decoding: Decoding, model: Model) -> bool:
-    """Return whether this model is waited for, alone, and the other one has more to guess."""
-    mine = [source for source in _sources(decoding, model) if source in decoding.wanted]
-    return len(mine) == len(decoding.wanted) == 1 and decoding.may_guess(mine[0].other)
+    """Return whether one source alone is waited for, and the other has a model with more to guess."""
+    mine = list(_sources(decoding, model))
+    return len(mine) == 1 and decoding.wanted == {mine[0]} and decoding.may_guess(mine[0].other)
 
 
 SCHEDULES: Mapping[str, Schedule] = {
