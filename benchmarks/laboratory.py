@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +17,7 @@ from gammas import calibrated
 from peers.environment import Peers
 from worker import THREADS, Worker, ours, peer
 
+from baco_core.bench.keep import keep
 from baco_core.bench.prompts import PROMPTS
 from baco_core.bundle import MANIFEST_NAME, sha256_of
 
@@ -24,6 +28,8 @@ LENGTHS = (64, 256, 1024, 2048, 4096)
 """Prompt lengths of the section on context, in tokens."""
 GREEDY = "sampler={use: greedy}"
 AUTO = "decode.schedule=auto"
+LAZY = "decode.schedule=lazy"
+"""For one model alone: nobody reads whose row is not asked for."""
 Section = dict[str, Any]
 
 
@@ -39,6 +45,7 @@ class Laboratory:
     quick: bool
     stack: ExitStack = field(default_factory=ExitStack)
     _workers: dict[str, Worker] = field(default_factory=dict)
+    _lone: set[str] = field(default_factory=set)
 
     def ours(self) -> Worker:
         """Return our process; the same one throughout."""
@@ -67,6 +74,25 @@ class Laboratory:
         """Return the setting that chooses a bundle."""
         return f"pair={{bundle: {self.bundles / name}}}"
 
+    def lone(self, name: str) -> str:
+        """Return the setting that chooses a bundle as one model alone needs it: graphs without slots.
+
+        A pair's graph reads for two, and one model alone should not pay for that in a comparison.
+        """
+        source, target = self.bundles / name, self.results / f"lone-{name}"
+        if name in self._lone:
+            return f"pair={{bundle: {target}}}"
+        self._lone.add(name)
+        shutil.rmtree(target, ignore_errors=True)
+        manifest = json.loads((source / MANIFEST_NAME).read_text("utf-8"))
+        slots = {path for one in manifest["members"].values() for path in one.pop("slots", {}).values()}
+        manifest["files"] = {path: one for path, one in manifest["files"].items() if path not in slots}
+        for path in manifest["files"]:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            _same_file(source / path, target / path)
+        keep(manifest, target / MANIFEST_NAME)
+        return f"pair={{bundle: {target}}}"
+
     def gammas(self, bundle: str, config: str, shares: Sequence[float]) -> Mapping[float, float]:
         """Return the gammas of router `p` for these base shares."""
         manifest = sha256_of(self.bundles / bundle / MANIFEST_NAME)[:8]
@@ -85,6 +111,13 @@ class Laboratory:
         if name not in self._workers:
             self._workers[name] = self.stack.enter_context(start())
         return self._workers[name]
+
+
+def _same_file(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copyfile(source, target)
 
 
 def writer(laboratory: Laboratory, name: str, config: str, *settings: str) -> Contestant:

@@ -11,6 +11,7 @@ from laboratory import (
     AUTO,
     GEMMA3,
     GREEDY,
+    LAZY,
     SMOLLM2,
     Laboratory,
     Section,
@@ -29,11 +30,14 @@ MIXED = 0.2
 
 def single(laboratory: Laboratory) -> Section:
     """One model alone: ours against onnxruntime-genai, llama.cpp and transformers."""
-    alone = (router("aligned"), GREEDY, AUTO)
+    alone = (router("aligned"), GREEDY, LAZY)
     contestants = [
-        writer(laboratory, "BACo, int4", SMOLLM2, laboratory.bundle("smollm2-int4"), *alone),
+        writer(laboratory, "BACo, int4", SMOLLM2, laboratory.lone("smollm2-int4"), *alone),
         reader(laboratory, "onnxruntime-genai, int4", laboratory.genai()),
-        writer(laboratory, "BACo, fp32", SMOLLM2, laboratory.bundle("smollm2-fp32"), *alone),
+        writer(
+            laboratory, "BACo, int4, opened as a pair", SMOLLM2, laboratory.bundle("smollm2-int4"), *alone
+        ),
+        writer(laboratory, "BACo, fp32", SMOLLM2, laboratory.lone("smollm2-fp32"), *alone),
     ]
     notes = []
     if "llama.cpp" in laboratory.peers().missing:
@@ -58,7 +62,8 @@ def pair(laboratory: Laboratory) -> Section:
     bundle = laboratory.bundle("smollm2-int4")
     gammas = laboratory.gammas("smollm2-int4", SMOLLM2, SHARES)
     lone = "aligned alone"
-    contestants = [writer(laboratory, lone, SMOLLM2, bundle, router("aligned"), AUTO)]
+    alone = (laboratory.lone("smollm2-int4"), router("aligned"), LAZY)
+    contestants = [writer(laboratory, lone, SMOLLM2, *alone)]
     for share in SHARES:
         for use, gamma in (("p", gammas[share]), ("rand", share)):
             name = f"{use}, {share:.0%}"
@@ -100,7 +105,7 @@ def schedules(laboratory: Laboratory) -> Section:
         for name in ("plain", "lazy", "speculative", "auto"):
             settings = (bundle, router("p", gamma), f"decode.schedule={name}")
             contestants.append(writer(laboratory, f"{name}, {precision}", SMOLLM2, *settings))
-        alone = (bundle, router("aligned"), AUTO)
+        alone = (laboratory.lone(f"smollm2-{precision}"), router("aligned"), LAZY)
         contestants.append(writer(laboratory, f"aligned alone, {precision}", SMOLLM2, *alone))
     contest = Contest(contestants, laboratory.rounds).work()
     plan = laboratory.ours().ask(
@@ -121,6 +126,7 @@ def schedules(laboratory: Laboratory) -> Section:
 def two_models(laboratory: Laboratory) -> Section:
     """Two models with two tokenizers: the pair against the sum of both alone."""
     bundle = laboratory.bundle("gemma3-smollm2-int4")
+    lone = laboratory.lone("gemma3-smollm2-int4")
     gamma = laboratory.gammas("gemma3-smollm2-int4", GEMMA3, [MIXED])[MIXED]
     auto = AUTO
     contestants = [
@@ -128,8 +134,8 @@ def two_models(laboratory: Laboratory) -> Section:
         writer(laboratory, f"pair, rand {MIXED:.0%}", GEMMA3, bundle, router("rand", MIXED), auto),
         writer(laboratory, "pair, p-punc 0.4", GEMMA3, bundle, auto),
         writer(laboratory, "pair, p, plain", GEMMA3, bundle, router("p", gamma), "decode.schedule=plain"),
-        writer(laboratory, "aligned alone", GEMMA3, bundle, router("aligned"), auto),
-        writer(laboratory, "base alone", GEMMA3, bundle, router("base"), auto),
+        writer(laboratory, "aligned alone", GEMMA3, lone, router("aligned"), LAZY),
+        writer(laboratory, "base alone", GEMMA3, lone, router("base"), LAZY),
     ]
     contest = Contest(contestants, laboratory.rounds).work()
     both = ["aligned alone", "base alone"]

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from contest import Contest, Contestant, plain
 from gammas import router
-from laboratory import AUTO, GREEDY, LENGTHS, SMOLLM2, Laboratory, Section, bar, contexts, writer
+from laboratory import AUTO, GREEDY, LAZY, LENGTHS, SMOLLM2, Laboratory, Section, bar, contexts, writer
 from sections import MIXED
 
 from baco_core.bench.figures import spread
@@ -69,14 +69,14 @@ def context(laboratory: Laboratory) -> Section:
     """The cost of a token behind prompts of several lengths."""
     lengths = LENGTHS[:2] if laboratory.quick else LENGTHS
     use = router("p", laboratory.gammas("smollm2-int4", SMOLLM2, [MIXED])[MIXED])
-    bundle = laboratory.bundle("smollm2-int4")
+    bundle, lone = laboratory.bundle("smollm2-int4"), laboratory.lone("smollm2-int4")
     contestants = []
     for length in lengths:
         prompt = _long_prompt(laboratory, length)
-        alone = (bundle, router("aligned"), GREEDY)
+        alone = (lone, router("aligned"), GREEDY, LAZY)
         contestants += [
             _behind(laboratory, f"aligned alone, {length}", prompt, *alone),
-            _behind(laboratory, f"pair, {length}", prompt, bundle, use),
+            _behind(laboratory, f"pair, {length}", prompt, bundle, use, AUTO),
             _peer_behind(laboratory, f"onnxruntime-genai, {length}", prompt),
         ]
     contest = Contest(contestants, max(laboratory.rounds // 3, 1)).work()
@@ -102,7 +102,7 @@ def _long_prompt(laboratory: Laboratory, length: int) -> str:
 
 
 def _behind(laboratory: Laboratory, name: str, prompt: str, *settings: str) -> Contestant:
-    own = [*settings, AUTO, f"decode.max_new_tokens={FEW}"]
+    own = [*settings, f"decode.max_new_tokens={FEW}"]
     worker = laboratory.ours()
     return Contestant(name, lambda _: worker.ask("write", config=SMOLLM2, settings=own, prompt=prompt))
 
@@ -118,9 +118,9 @@ def exactness_price(laboratory: Laboratory) -> Section:
     contestants = []
     for precision in ("int4", "fp32"):
         for exact in ("true", "false"):
-            settings = (laboratory.bundle(f"smollm2-{precision}"), f"backend.options.exact={exact}")
+            settings = (laboratory.lone(f"smollm2-{precision}"), f"backend.options.exact={exact}")
             name = f"{precision}, {'exact' if exact == 'true' else 'not exact'}"
-            alone = (router("aligned"), GREEDY, "decode.schedule=lazy")
+            alone = (router("aligned"), GREEDY, LAZY)
             contestants.append(writer(laboratory, name, SMOLLM2, *settings, *alone))
     contest = Contest(contestants, laboratory.rounds).work()
     ratios = {
