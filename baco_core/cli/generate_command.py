@@ -125,6 +125,7 @@ def _write(pipeline: Pipeline, config: Config, prompt: Prompt, options: Namespac
     if options.trace:
         from baco_core.cli.trace import Tracer
 
+        print(f"schedule {pipeline.plan}", file=sys.stderr)
         tracer = Tracer(pipeline.pair.vocabularies, sys.stderr)
     with renderer:
         for item in pipeline.stream(prompt, trace=options.trace):

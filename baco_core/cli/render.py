@@ -20,6 +20,15 @@ from baco_core.source import Source
 STYLES = {Source.BASE: "\x1b[38;5;208;4m", Source.ALIGNED: "\x1b[38;5;33m"}
 """Orange and blue stay apart for every kind of colour blindness; base is underlined as well."""
 RESET = "\x1b[0m"
+USAGE = (
+    "prompt_tokens",
+    "completion_tokens",
+    "base_tokens",
+    "aligned_tokens",
+    "base_forwards",
+    "aligned_forwards",
+)
+"""What the JSON formats tell of a sample's usage; what was guessed ahead is for `baco bench`."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -59,7 +68,10 @@ class _Base(AbstractContextManager["Renderer"]):
 
 
 class TextRenderer(_Base):
-    """Writes texts to `out`, and after each a line about it to stderr."""
+    """Writes texts to `out`, and after each a line about it to stderr.
+
+    Several texts are written at the same time, so only all of them together have a speed: a line at the end.
+    """
 
     def __init__(self, out: TextIO, n: int, *, color: bool = False, stream: bool = True) -> None:
         self._out = out
@@ -68,6 +80,7 @@ class TextRenderer(_Base):
         self._stream = stream
         self._waiting: list[str] = []
         self._last = "\n"
+        self._tokens = 0
         self._started = time.perf_counter()
 
     def show(self, item: TokenEvent | Sample) -> None:
@@ -103,19 +116,23 @@ class TextRenderer(_Base):
 
     def _end(self, sample: Sample) -> None:
         self.close()
-        seconds = time.perf_counter() - self._started
-        self._started = time.perf_counter()
-        print(self._summary(sample, seconds), file=sys.stderr)
+        self._tokens += sample.usage.completion_tokens
+        print(self._summary(sample), file=sys.stderr)
+        if self._n > 1 and sample.index + 1 == self._n:
+            print(f"[{self._n} texts: {self._tokens} tokens; {self._speed()}]", file=sys.stderr)
 
-    def _summary(self, sample: Sample, seconds: float) -> str:
+    def _summary(self, sample: Sample) -> str:
         usage = sample.usage
         base = "base"
         if self._color and wants_color("auto", sys.stderr):
             base = f"{STYLES[Source.BASE]}base{RESET}"
-        return (
-            f"[{base} wrote {usage.base_share:.0%} of {usage.completion_tokens} tokens; "
-            f"{usage.completion_tokens / max(seconds, 1e-9):.1f} tokens/s; ended by {sample.finish_reason}]"
-        )
+        parts = [f"{base} wrote {usage.base_share:.0%} of {usage.completion_tokens} tokens"]
+        parts += [self._speed()] if self._n == 1 else []
+        return f"[{'; '.join([*parts, f'ended by {sample.finish_reason}'])}]"
+
+    def _speed(self) -> str:
+        seconds = time.perf_counter() - self._started
+        return f"{self._tokens / max(seconds, 1e-9):.1f} tokens/s"
 
 
 def _visible(text: str) -> str:
@@ -184,7 +201,7 @@ def sample_data(sample: Sample) -> dict[str, Any]:
             {"id": event.token_id, "text": event.text, "source": event.source.value, "logprob": event.logprob}
             for event in sample.tokens
         ],
-        "usage": msgspec.to_builtins(sample.usage),
+        "usage": {key: getattr(sample.usage, key) for key in USAGE},
     }
 
 

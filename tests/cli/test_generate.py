@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -11,11 +12,20 @@ from typing import Any
 import made_bundle
 import pytest
 
-from baco_core.cli.render import STYLES
-from baco_core.events import Usage
+from baco_core.cli.render import STYLES, TextRenderer
+from baco_core.events import Sample, TokenEvent, Usage
 from baco_core.source import Source
 
 Run = Callable[..., Any]
+USAGE = (
+    "prompt_tokens",
+    "completion_tokens",
+    "base_tokens",
+    "aligned_tokens",
+    "base_forwards",
+    "aligned_forwards",
+)
+SUMMARY_OF_MANY = re.compile(r"\[base wrote \d+% of (\d+) tokens; ended by (?:stop|length)\]")
 SUMMARY = re.compile(r"\[base wrote \d+% of \d+ tokens; \d+\.\d tokens/s; ended by (stop|length)\]")
 
 
@@ -56,7 +66,7 @@ def test_json_is_one_object_with_config_and_samples(generate: Run) -> None:
     sample = data["samples"][0]
     assert list(sample) == ["index", "text", "finish_reason", "tokens", "usage"]
     assert set(sample["tokens"][0]) == {"id", "text", "source", "logprob"}
-    assert set(sample["usage"]) == set(Usage.__dataclass_fields__)
+    assert list(sample["usage"]) == [*USAGE]
     assert sample["finish_reason"] in ("stop", "length")
     assert sample["text"] == "".join(token["text"] for token in sample["tokens"])
     assert sample["usage"]["completion_tokens"] == len(sample["tokens"])
@@ -67,8 +77,11 @@ def test_json_is_one_object_with_config_and_samples(generate: Run) -> None:
 
 
 def test_jsonl_is_one_sample_a_line_and_the_same_samples(generate: Run) -> None:
-    lines = generate("A cat", "--format", "jsonl", "-n", "3").out.splitlines()
-    samples = result(generate("A cat", "--format", "json", "-n", "3"))["samples"]
+    # where models read at the same time, passes depend on which was quicker
+    arguments = ("A cat", "-n", "3", "--schedule", "lazy", "--format")
+    lines = generate(*arguments, "jsonl").out.splitlines()
+    samples = result(generate(*arguments, "json"))["samples"]
+    assert len(samples) == 3
     assert [json.loads(line) for line in lines] == samples
 
 
@@ -88,7 +101,25 @@ def test_several_texts_are_told_apart(generate: Run) -> None:
         "--- 1 of 2 ---",
         "--- 2 of 2 ---",
     ]
-    assert len(answer.err.splitlines()) == 2
+    one, two, both = answer.err.splitlines()
+    counts = [int(found[1]) for line in (one, two) if (found := SUMMARY_OF_MANY.fullmatch(line))]
+    assert len(counts) == 2
+    assert re.fullmatch(rf"\[2 texts: {sum(counts)} tokens; \d+\.\d tokens/s\]", both)
+
+
+def test_the_speed_of_texts_written_at_the_same_time_is_that_of_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 2.0])  # the second text is there as soon as the first has been told
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    renderer = TextRenderer(io.StringIO(), 2)
+    for index in range(2):
+        tokens = tuple(TokenEvent(index, at, 7, Source.ALIGNED, -1.0, "a") for at in range(10))
+        renderer.show(Sample(index, "a" * 10, "length", tokens, Usage(5, 10, 0, 10, 0, 10)))
+    assert capsys.readouterr().err.splitlines() == [
+        *["[base wrote 0% of 10 tokens; ended by length]"] * 2,
+        "[2 texts: 20 tokens; 10.0 tokens/s]",
+    ]
 
 
 def test_colour_shows_who_wrote_what(generate: Run) -> None:
@@ -117,9 +148,17 @@ def test_the_same_seed_writes_the_same_text_and_another_seed_another(generate: R
     assert generate("A cat", "--seed", "8").out != first
 
 
-@pytest.mark.parametrize("schedule", ["plain", "lazy", "auto"])
+@pytest.mark.parametrize("schedule", ["lazy", "speculative", "auto"])
 def test_no_schedule_changes_the_text(generate: Run, schedule: str) -> None:
-    assert generate("A cat", "--schedule", schedule).out == generate("A cat").out
+    plain = generate("A cat", "--schedule", "plain")
+    assert plain.code == 0
+    assert generate("A cat", "--schedule", schedule).out == plain.out
+
+
+def test_inexact_rows_may_be_read_ahead_when_told_so(generate: Run) -> None:
+    inexact = ("A cat", "--schedule", "speculative", "--set", "backend.options.exact=false")
+    assert generate(*inexact).code == 2
+    assert generate(*inexact, "--set", "decode.allow_inexact=true").code == 0
 
 
 def test_a_prompt_comes_as_argument_or_on_standard_input(generate: Run, baco: Run, config: Path) -> None:
@@ -176,6 +215,23 @@ def test_a_trace_tells_who_why_and_what_else_was_likely(generate: Run) -> None:
     first = next(line for line in lines if line.startswith("     top"))
     assert len(re.findall(r"' 0\.\d{3}|' 1\.000", first)) == 3
     assert answer.out == generate("A cat", "--max-new-tokens", "6").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--schedule", "lazy"), "schedule lazy, one pass after the other: as asked for"),
+        (
+            ("--set", "backend.options.exact=false"),
+            "schedule plain, one pass after the other: rows of the base model depend on how reading is cut",
+        ),
+    ],
+)
+def test_a_trace_begins_with_the_schedule_and_why(
+    generate: Run, arguments: tuple[str, ...], line: str
+) -> None:
+    assert generate("A cat", "--trace", *arguments).err.splitlines()[0] == line
+    assert line not in generate("A cat", *arguments).err
 
 
 def test_an_observer_sees_what_is_written(
