@@ -26,10 +26,11 @@ from baco_core.testing.fakes import FakeModel
 @dataclass(frozen=True)
 class Made:
     lift: float = 6.0
+    exact: bool = True
     def load(self, files):
         seed = 1 if files.onnx.parent.name == "base" else 2
         words = range(256, files.vocab_size - 1)
-        return FakeModel(seed, files.vocab_size, files.context_limit, words, self.lift)
+        return FakeModel(seed, files.vocab_size, files.context_limit, words, self.lift, exact=self.exact)
 
 @hookimpl
 def register_backends(register):

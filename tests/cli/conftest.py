@@ -46,14 +46,15 @@ def baco(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 def refused(baco: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Run a command that must fail as a user's mistake does, and return its one line.
 
-    It runs in an empty folder, which must stay empty, with a cache folder that must not be made.
+    It runs in an empty folder, which must stay empty, with a cache folder that must not be made; a
+    mistake found only after models were opened (`opened`) may leave what is kept about their exactness.
     """
     folder = tmp_path / "empty"
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BACO_CACHE", str(tmp_path / "cache"))
 
-    def run(*arguments: str, stdin: bytes = b"") -> str:
+    def run(*arguments: str, stdin: bytes = b"", opened: bool = False) -> str:
         answer = baco(*arguments, stdin=stdin)
         assert answer.code == 2, answer
         assert answer.out == ""
@@ -61,7 +62,8 @@ def refused(baco: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         assert answer.err.count("\n") == 1
         assert "Traceback" not in answer.err
         assert os.listdir(folder) == []
-        assert not (tmp_path / "cache").exists()
+        cache = tmp_path / "cache"
+        assert os.listdir(cache) == ["exactness"] if opened else not cache.exists()
         return answer.err.removeprefix("baco: error: ").rstrip("\n")
 
     return run

@@ -164,7 +164,10 @@ def register_samplers(register):
         (("--max-new-tokens", "0"), "--max-new-tokens 0: decode.max_new_tokens: expected int >= 1, got 0."),
         (("--seed", "-1"), "--seed -1: decode.seed: expected int >= 0, got -1."),
         (("--schedule", "fast"), "argument --schedule: invalid choice: 'fast'"),
-        (("--schedule", "speculative"), "schedule 'speculative' is not available yet; use 'lazy'."),
+        (
+            ("--schedule", "speculative", "--set", "backend.options.exact=false"),
+            "decode.schedule: 'speculative' must not change the text, but rows of the base model depend on",
+        ),
         (("--router", "nobody"), "router.use: unknown router 'nobody'."),
         (("--set", "decod.n=3"), "--set decod.n=3: unknown key 'decod'. Did you mean 'decode'?"),
         (("--set", "n"), "--set n: write it as key.key=value"),
