@@ -358,7 +358,10 @@ def test_a_chat_template_that_fails(
     ("arguments", "complaint"),
     [
         ((), "the following arguments are required: COMMAND. See 'baco --help'."),
-        (("generat",), "unknown command 'generat'. Did you mean 'generate'? Available: bench, config, doctor, "),
+        (
+            ("generat",),
+            "unknown command 'generat'. Did you mean 'generate'? Available: bench, config, doctor, ",
+        ),
         (("config",), "the following arguments are required: ACTION. See 'baco config --help'."),
         (("config", "shew"), "invalid choice: 'shew'"),
         (("config", "validate", "nothing.yaml"), "nothing.yaml: there is no such file."),

@@ -161,9 +161,7 @@ def test_usage_adds_up_and_lazy_saves_passes(tiny: Pipeline, plugins: Plugins) -
     alone = routed(lazy, plugins, "aligned", {}).generate(PROMPTS[0])[0].usage
     assert (alone.base_tokens, alone.base_forwards, alone.base_share) == (0, 0, 0.0)
     assert alone.aligned_forwards == alone.aligned_tokens == alone.completion_tokens
-    plain, mixed = (
-        decoding(tiny, schedule=name).generate(PROMPTS[0])[0].usage for name in ("plain", "lazy")
-    )
+    plain, mixed = (decoding(tiny, schedule=name).generate(PROMPTS[0])[0].usage for name in ("plain", "lazy"))
     assert mixed.base_tokens + mixed.aligned_tokens == mixed.completion_tokens
     assert mixed.aligned_forwards < plain.aligned_forwards
     assert (mixed.drafted, mixed.accepted) == (0, 0)
