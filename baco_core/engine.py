@@ -104,14 +104,20 @@ class Threads:
 
 
 def read(model: Model, readings: Sequence[Reading]) -> list[Rows]:
-    """Run readings of one model, in one pass where it can."""
-    if len(readings) == 1:
-        (only,) = readings
-        return [only.sequence.extend(only.token_ids, only.rows)]
+    """Run readings of one model: each context on its own, all else in one pass where the model can."""
+    contexts = {id(one): one.sequence.prefill(one.token_ids) for one in readings if one.context}
+    texts = [one for one in readings if not one.context]
+    found = dict(zip(map(id, texts), _extended(model, texts), strict=True))
+    return [(contexts if one.context else found)[id(one)] for one in readings]
+
+
+def _extended(model: Model, readings: Sequence[Reading]) -> list[Rows]:
+    if len(readings) <= 1:
+        return [one.sequence.extend(one.token_ids, one.rows) for one in readings]
     return model.extend_many(
-        [reading.sequence for reading in readings],
-        [reading.token_ids for reading in readings],
-        [reading.rows for reading in readings],
+        [one.sequence for one in readings],
+        [one.token_ids for one in readings],
+        [one.rows for one in readings],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -11,7 +12,7 @@ import numpy as np
 from baco_core.errors import ContextError, ModelError
 from baco_core.exchange import Transcript
 from baco_core.model import Model, TokenSequence
-from baco_core.rows import Logits, Rows
+from baco_core.rows import Logits, Rows, largest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +25,8 @@ class Reading:
     rows: int
     """How many of the last rows are wanted."""
     take: Callable[[Rows], None]
+    context: bool = False
+    """Whether this is a context, whose last row is wanted."""
 
 
 class Prefix:
@@ -72,7 +75,7 @@ class Prefix:
             self._passes = sequence.forwards - before
             self._read = sequence, self.checked(rows[-1])
 
-        return Reading(self.model, sequence, self.token_ids[sequence.length :], 1, take)
+        return Reading(self.model, sequence, self.token_ids[sequence.length :], 1, take, context=True)
 
     def fork(self) -> tuple[TokenSequence, Logits, int] | None:
         """Return a sequence that has read the context, the row after it, and the passes that cost.
@@ -88,12 +91,13 @@ class Prefix:
     def checked(self, row: Logits) -> Logits:
         """Return a row made read-only; ModelError, naming the source, when it is no distribution."""
         row = np.ascontiguousarray(row, np.float32)
-        if not np.isfinite(row.max()):  # NaN anywhere, +inf, or -inf throughout
+        row.setflags(write=False)
+        top = largest(row)
+        if not math.isfinite(top):  # NaN anywhere, +inf, or -inf throughout
             raise ModelError(
-                f"{self.name} model: a row of logits is no distribution (its largest value is {row.max()}); "
+                f"{self.name} model: a row of logits is no distribution (its largest value is {top}); "
                 "export the model again, or with a wider precision."
             )
-        row.setflags(write=False)
         return row
 
 

@@ -13,7 +13,8 @@ from baco_core.rows import Rows
 class TokenSequence(Protocol):
     """One model's KV-cached token history.
 
-    Rows depend on the tokens read and on nothing else: not on how reading was cut into calls (up to
+    A context is read by `prefill`, what is written after it by `extend`. Rows depend on the tokens read,
+    on which of them were the context, and on nothing else: not on how reading was cut into calls (up to
     the float differences the backend documents), nor on what was read and rewound. One sequence is
     used by one thread at a time; different sequences of one model may be used by different threads.
     """
@@ -25,6 +26,13 @@ class TokenSequence(Protocol):
     @property
     def forwards(self) -> int:
         """Forward passes this sequence has run, a chunk counting as one; a fork begins at 0."""
+
+    def prefill(self, token_ids: Sequence[int]) -> Rows:
+        """Read `token_ids` as a context, or as more of it, and return the last row, shape (1, vocab_size).
+
+        As `extend(token_ids)`, which it may simply be. A backend whose kernels round one row unlike
+        several may read a context many rows at a time, and single rows in `extend` (issue 3).
+        """
 
     def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
         """Read `token_ids` and return the last `rows` rows, shape (rows, vocab_size), float32.

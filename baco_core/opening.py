@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from os.path import isdir, isfile  # unlike those of Path, never raise for a strange name
 from pathlib import Path
 
-from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, read_bundle
+from baco_core.bundle import MANIFEST_NAME, SINGLE, Bundle, ModelFiles, read_bundle
 from baco_core.config import PairConfig
 from baco_core.errors import BundleError, ConfigError, LookUpError
 from baco_core.model import Backend, Model
@@ -41,7 +41,7 @@ def open_pair(
             reference.bundle.folder: reference.bundle for reference in references.values()
         }.values():
             folder.verify()
-    members = _open_members(references, backend)
+    members = _open_members(references, backend, texts)
     exchange = _exchange(config, members)
     return Pair(_with_common_ends(members) if exchange == "tokens" else members, exchange)
 
@@ -83,18 +83,32 @@ def _reference(text: str, source: Source, bundles: Registry[Path], where: str) -
     return MemberReference(bundle, member or fallback)
 
 
-def _open_members(references: Mapping[Source, MemberReference], backend: Backend) -> dict[Source, Member]:
+def _open_members(
+    references: Mapping[Source, MemberReference], backend: Backend, texts: int
+) -> dict[Source, Member]:
     """Open the members; a second thread loads the models while this one reads what turns text into tokens."""
     with ThreadPoolExecutor(1, "baco-load") as loader:
         loading = {
-            source: loader.submit(backend.load, reference.bundle.model_files(reference.member))
-            for source, reference in references.items()
+            source: loader.submit(backend.load, files)
+            for source, files in _model_files(references, texts).items()
         }
         tokenizers = _tokenizers(references)
         return {
             source: _member(reference, loading[source].result(), tokenizers[source])
             for source, reference in references.items()
         }
+
+
+def _model_files(references: Mapping[Source, MemberReference], texts: int) -> dict[Source, ModelFiles]:
+    """Return what to load, and how it will be read.
+
+    Two views of one model read in one pass, a token each. Two models check each other's guesses, many
+    tokens at a time.
+    """
+    files = {source: one.bundle.model_files(one.member) for source, one in references.items()}
+    shared = len(set(files.values())) == 1
+    together = texts * len(files) if shared else texts
+    return {source: replace(one, together=together, singly=shared) for source, one in files.items()}
 
 
 def _tokenizers(references: Mapping[Source, MemberReference]) -> dict[Source, Tokenizer]:

@@ -39,13 +39,29 @@ class Picker:
         Raises PluginError when the sampler leaves no token or answers with another shape.
         """
         filtered = self.sampler.filter(without(row, banned) if banned else row, history)
-        top = float(filtered.max()) if filtered.shape == row.shape else math.nan
+        if filtered.shape != row.shape:
+            raise self._nothing_left(position)
+        return (
+            self._greedy(filtered, position)
+            if self.sampler.temperature == 0
+            else self._draw(filtered, position)
+        )
+
+    def _greedy(self, filtered: Logits, position: int) -> int:
+        token_id = int(filtered.argmax())
+        if not math.isfinite(filtered[token_id]):
+            raise self._nothing_left(position)
+        return token_id
+
+    def _draw(self, filtered: Logits, position: int) -> int:
+        maxima = largest_of_heats(filtered)
+        top = float(maxima.max())
         if not math.isfinite(top):
-            raise PluginError(f"sampler {self.sampler!r}: no token is left to pick at position {position}.")
-        temperature = self.sampler.temperature
-        if temperature == 0:
-            return int(filtered.argmax())
-        return _Race(filtered, top, temperature, self.noise, position).winner()
+            raise self._nothing_left(position)
+        return _Race(filtered, maxima, top, self.sampler.temperature, self.noise, position).winner()
+
+    def _nothing_left(self, position: int) -> PluginError:
+        return PluginError(f"sampler {self.sampler!r}: no token is left to pick at position {position}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,8 @@ class _Race:
     """
 
     logits: Logits
+    maxima: Logits
+    """The largest logit of each heat."""
     top: float
     temperature: float
     noise: GumbelNoise
@@ -65,10 +83,9 @@ class _Race:
 
     def winner(self) -> int:
         """Return the token of the largest score, the lowest of equals."""
-        maxima = largest_of_heats(self.logits)
-        near = np.flatnonzero(maxima >= max(self.top - _REACH * self.temperature, _LOWEST))
+        near = np.flatnonzero(self.maxima >= max(self.top - _REACH * self.temperature, _LOWEST))
         heats = self.noise.heats(self.position, near)
-        bounds = self._tempered(maxima[near]) + heats.largest()
+        bounds = self._tempered(self.maxima[near]) + heats.largest()
         floor = float(bounds.max()) - _WINDOW
         tokens, scores = self._scores(heats.only(np.flatnonzero(bounds >= floor)))
         best = float(scores.max()) - _ROUNDING

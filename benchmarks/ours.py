@@ -79,7 +79,7 @@ def alone(config: str | None, settings: Sequence[str], prompt: str, tokens: int)
     plugins = load_plugins(chosen.plugins)
     references = _references(chosen.pair, plugins.bundles, "pair")
     backend = plugins.backends.build(chosen.backend, "backend")
-    member = _open_members({Source.ALIGNED: references[Source.ALIGNED]}, backend)[Source.ALIGNED]
+    member = _open_members({Source.ALIGNED: references[Source.ALIGNED]}, backend, 1)[Source.ALIGNED]
     sequence = member.model.open()
     row = sequence.extend(member.tokenizer.encode_text(prompt.encode()))[-1]
     for _ in range(tokens):

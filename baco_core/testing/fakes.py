@@ -111,6 +111,10 @@ class FakeSequence:
         """How many tokens have been read."""
         return len(self.history)
 
+    def prefill(self, token_ids: Sequence[int]) -> Rows:
+        """Read a context and return the row after it."""
+        return self.extend(token_ids)
+
     def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
         """Read tokens and return the last `rows` rows."""
         self._check(token_ids, rows)

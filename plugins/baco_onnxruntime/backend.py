@@ -91,7 +91,7 @@ class OnnxRuntimeBackend:
         Raises ModelError in one line: no runtime, no such provider, a file that is no whole graph, a
         graph without KV cache or with inputs this backend cannot feed, an adapter of another graph.
         """
-        path = _graph_for(files, MIN_SLOTS if self.exact else 1).resolve()
+        path = _graph_for(files, MIN_SLOTS if self.exact and not files.singly else 1).resolve()
         key = replace(files, onnx=path, slots=(), together=1)
         with self._lock:
             model = self._models.get(key)

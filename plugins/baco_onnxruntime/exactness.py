@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from baco_onnxruntime.model import OnnxModel
     from baco_onnxruntime.sequence import OnnxSequence
 
-PROBE = 2
+PROBE = 3
 """Counted up when the probe asks other questions, so that old verdicts are forgotten."""
 
+CONTEXT = 7
+"""How many of them are a context where contexts are read unlike what follows (`ModelFiles.singly`)."""
 SHORT = 12
 """Tokens that are read in every way."""
 LONG = 160
@@ -75,8 +77,61 @@ def _is_exact(twin: OnnxModel, fewest: int) -> bool:
     limit = twin.context_limit or LONG
     tokens = [(17 + 7919 * at) % twin.vocab_size for at in range(min(LONG, limit))]
     short = tokens[:SHORT]
+    if twin.files.singly and len(tokens) > SHORT + LAST:
+        return _behind_contexts_is_exact(twin, short, CONTEXT) and _behind_contexts_is_exact(
+            twin, tokens, len(tokens) - LAST
+        )
     whole = twin.open().extend(short, len(short))
     return all(np.array_equal(rows, whole) for rows in _ways(twin, short)) and _long_is_exact(twin, tokens)
+
+
+def _behind_contexts_is_exact(model: OnnxModel, tokens: list[int], context: int) -> bool:
+    """Read a context in pieces, and what follows together, one by one, after a rewind, in company."""
+    begun = [
+        _context_in_pieces(model, tokens[:context], sizes)
+        for sizes in ([256], [33, 2, 1], [1], [64, 1, 3], [3], [7, 1, 4])
+    ]
+    first, sequence = begun[0]
+    if not all(np.array_equal(row, first) for row, _ in begun):
+        return False
+    text = tokens[context:]
+    whole = sequence.extend(text, len(text))
+    ways = [_in_pieces(one, text, [1]) for _, one in begun[1:4]]
+    ways += [_again(sequence, text, context), _beside(model, begun[4][1], text)]
+    ways += [_beside(model, begun[5][1], text, pieces=2)]
+    return all(np.array_equal(rows, whole) for rows in ways)
+
+
+def _context_in_pieces(
+    model: OnnxModel, tokens: list[int], sizes: Sequence[int]
+) -> tuple[Rows, OnnxSequence]:
+    sequence, at, turn = model.open(), 0, 0
+    while at < len(tokens):
+        stop = at + sizes[turn % len(sizes)]
+        row = sequence.prefill(tokens[at:stop])
+        at, turn = stop, turn + 1
+    return row, sequence
+
+
+def _again(sequence: OnnxSequence, text: list[int], context: int) -> Rows:
+    """Read other tokens behind the context, go back, and read the text."""
+    for others in (text[::-1], text):
+        sequence.rewind(context)
+        rows = sequence.extend(others, len(others))
+    return rows
+
+
+def _beside(model: OnnxModel, one: OnnxSequence, text: list[int], pieces: int = 1) -> Rows:
+    """Read a text beside sequences with other contexts."""
+    others = [_context_in_pieces(model, text[: 2 + which], [5])[1] for which in range(3)]
+    rows: list[Rows] = []
+    for at in range(0, len(text), pieces):
+        piece = text[at : at + pieces]
+        company = others[: at % (len(others) + 1)]
+        calls = [[text[-1 - at]]] * len(company)
+        counts = [len(piece), *[1] * len(company)]
+        rows.append(model.extend_many([one, *company], [piece, *calls], counts)[0])
+    return np.concatenate(rows)
 
 
 def _ways(model: OnnxModel, tokens: list[int]) -> Iterator[Rows]:
@@ -154,6 +209,7 @@ def _facts(model: OnnxModel) -> dict[str, Any]:
         "device": placement.device_id,
         "threads": placement.intra_op_threads,
         "chunk": model.chunk,
+        "singly": model.files.singly,
         "files": [_fingerprint(path) for path in files],
     }
 

@@ -30,6 +30,10 @@ class FusedModel(OnnxModel):
     valid. No pass crosses a length at which kernels change how they round; at such a length a lone token
     is read together with the one before it, once more. The other kernels are given two rows until the
     probe has found that they may be given one.
+
+    Where `files.singly` says so, only contexts are read that way. What follows is read a token a pass and
+    sequence, and attention is given single rows, always: they are quicker, and there is nothing they
+    would have to equal.
     """
 
     ways = (1, 2)
@@ -47,6 +51,7 @@ class FusedModel(OnnxModel):
         rounding = of_grouped_attention(graph.head_size, files.context_limit) if needs.careful else Rounding()
         super().__init__(session, files, needs, rounding)
         self.chunk = needs.prefill_chunk  # only wanted rows have logits
+        self.singly = files.singly and needs.careful
         self.graph = graph
         self.adapter = adapter
         self.buffers = Buffers(session, graph.cache, budget, files.context_limit)
@@ -75,10 +80,18 @@ class FusedModel(OnnxModel):
         first; a pass reads no more than `prefill_chunk` tokens. Threads take turns, unless the graph
         has one slot.
         """
-        calls = self.checked(FusedSequence, sequences, token_ids, rows)
+        return self._read(self.checked(FusedSequence, sequences, token_ids, rows), singly=self.singly)
+
+    def prefill(self, sequence: FusedSequence, token_ids: Sequence[int]) -> Rows:
+        """Read a context; see `extend_many`."""
+        return self._read(self.checked(FusedSequence, [sequence], [token_ids], [1]), singly=False)[0]
+
+    def _read(self, calls: Sequence[tuple[FusedSequence, list[int], int]], *, singly: bool) -> list[Rows]:
         with self._alone():
             self._reserve([(one, one.length + len(new)) for one, new, _ in calls])
-            readings = [_Progress(one, one.tokens + new, one.length, count) for one, new, count in calls]
+            readings = [
+                _Progress(one, one.tokens + new, one.length, count, singly) for one, new, count in calls
+            ]
             while pending := [reading for reading in readings if reading.left]:
                 self._pass(pending)
             return [reading.commit(self.no_rows()) for reading in readings]
@@ -115,7 +128,7 @@ class FusedModel(OnnxModel):
         for reading in sorted(pending, key=lambda reading: reading.left):
             if len(turns) == self.graph.slots:
                 break
-            count = min(self.room(reading.at), reading.left, tokens)
+            count = 1 if reading.singly else min(self.room(reading.at), reading.left, tokens)
             count -= max(0, reading.wanted(count) - rows)
             if count > 0:
                 tokens, rows = tokens - count, rows - reading.wanted(count)
@@ -128,7 +141,7 @@ class FusedModel(OnnxModel):
 
     def _visit(self, reading: _Progress, count: int) -> Visit:
         at, wanted = reading.at, reading.wanted(count)
-        lone = self.needs.careful and count == 1
+        lone = self.needs.careful and count == 1 and not reading.singly
         padded = lone and self.room(at) > 1
         again = lone and not padded and at > 0 and self.room(at - 1) > 1
         token_ids = reading.tokens[at - again : at + count]
@@ -153,6 +166,10 @@ class FusedSequence(OnnxSequence):
     def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
         """Read `token_ids` and return the last `rows` rows (see baco_core.model.TokenSequence)."""
         return self.model.extend_many([self], [token_ids], [rows])[0]
+
+    def prefill(self, token_ids: Sequence[int]) -> Rows:
+        """Read a context, or more of it, and return its last row (see baco_core.model.TokenSequence)."""
+        return self.model.prefill(self, token_ids)
 
     def fork(self, n: int) -> list[TokenSequence]:
         """Return `n` sequences with copies of what is valid of the buffer; ModelError beyond the budget."""
@@ -198,10 +215,11 @@ class FusedSequence(OnnxSequence):
 class _Progress:
     """How far one sequence of a call has got; the sequence changes at the end of the call."""
 
-    def __init__(self, sequence: FusedSequence, tokens: list[int], at: int, rows: int) -> None:
+    def __init__(self, sequence: FusedSequence, tokens: list[int], at: int, rows: int, singly: bool) -> None:
         self.sequence = sequence
         self.tokens = tokens
         self.at = at
+        self.singly = singly
         self._first_wanted = len(tokens) - rows
         self._blocks: list[Rows] = []
         self._passes = 0

@@ -35,6 +35,10 @@ class OnnxSequence(ABC):
         """Passes this sequence took part in."""
         return self._forwards
 
+    def prefill(self, token_ids: Sequence[int]) -> Rows:
+        """Read a context, or more of it, and return its last row (see baco_core.model.TokenSequence)."""
+        return self.extend(token_ids)
+
     @abstractmethod
     def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
         """Read `token_ids` and return the last `rows` rows (see baco_core.model.TokenSequence)."""
