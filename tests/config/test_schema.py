@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import made_plugins
 import pytest
 
+from baco_core.cli.config_command import filled
 from baco_core.config import config_from_data, load_config
 from baco_core.config_yaml import read_yaml
 from baco_core.errors import BacoError
@@ -20,6 +22,7 @@ jsonschema = pytest.importorskip("jsonschema", reason="validates the schema; par
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+TINY = ROOT / "configs" / "tiny.yaml"
 ACME = ROOT / "tests" / "third_party" / "acme_routers" / "src"
 
 
@@ -152,9 +155,15 @@ def test_the_shipped_configs_are_there() -> None:
     assert {"tiny", "gemma3-smollm2", "smollm2-two-views", "llama3-8b", "olmo2-7b", "judge", "chain"} <= names
 
 
-def test_tiny_yaml_explains_every_key(schema: dict[str, Any]) -> None:
-    text = (ROOT / "configs" / "tiny.yaml").read_text("utf-8")
+def test_tiny_yaml_shows_the_defaults(everybody: Plugins) -> None:
+    shown, default = (load_config(path) for path in (TINY, None))
+    assert filled(shown, everybody) == filled(default, everybody)
+
+
+def test_tiny_yaml_explains_every_key(schema: dict[str, Any], everybody: Plugins) -> None:
+    text = TINY.read_text("utf-8")
     names = ["PairConfig", "DecodeConfig", "PromptsConfig", "ExportConfig"]
     keys = [key for name in names for key in schema["$defs"][name]["properties"]]
-    missing = [key for key in [*schema["properties"], *keys] if f"{key}:" not in text]
+    keys += everybody.backends.options("onnxruntime")
+    missing = [key for key in [*schema["properties"], *keys] if not re.search(rf"\b{key}:", text)]
     assert missing == []
