@@ -39,6 +39,7 @@ def check_model(model: Model, *, tolerance: float = 1e-3) -> None:
         checks.rows_belong_to_the_caller,
         checks.rows_follow_the_tokens,
         checks.rows_ignore_how_reading_was_cut,
+        checks.contexts_ignore_how_reading_was_cut,
         checks.rewind_forgets,
         checks.forks_are_independent,
         checks.sequences_are_independent,
@@ -119,6 +120,20 @@ class _Checks:
             self.same(got, wanted, f"tokens read in pieces of {sizes}, against all at once")
         last = self.model.open().extend(self.tokens, 2)
         self.same(last, wanted[-2:], "the last two rows, against all rows")
+
+    def contexts_ignore_how_reading_was_cut(self) -> None:
+        """Against each other; against rows of `extend` they may differ by what kernels round."""
+        wanted = self.model.open().prefill(self.tokens)
+        assert wanted.shape == (1, self.model.vocab_size), f"prefill gave shape {wanted.shape}"
+        rough = np.max(np.abs(wanted)) * max(self.tolerance, 0.05)
+        last = self.read(self.tokens)[-1:]
+        assert np.allclose(wanted, last, atol=rough, rtol=0), "prefill, against extend of the same tokens"
+        for size in range(1, len(self.tokens)):
+            sequence = self.model.open()
+            for at in range(0, len(self.tokens), size):
+                row = sequence.prefill(self.tokens[at : at + size])
+            assert sequence.length == len(self.tokens), f"length is {sequence.length} after prefill"
+            self.same(row, wanted, f"a context read in pieces of {size}, against all at once")
 
     def rewind_forgets(self) -> None:
         wanted = self.read(self.tokens)

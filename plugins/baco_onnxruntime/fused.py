@@ -141,7 +141,8 @@ class FusedModel(OnnxModel):
 
     def _visit(self, reading: _Progress, count: int) -> Visit:
         at, wanted = reading.at, reading.wanted(count)
-        lone = self.needs.careful and count == 1 and not reading.singly
+        single = reading.singly and (self.graph.padded or self.fewest == 1)
+        lone = self.needs.careful and count == 1 and not single
         padded = lone and self.room(at) > 1
         again = lone and not padded and at > 0 and self.room(at - 1) > 1
         token_ids = reading.tokens[at - again : at + count]

@@ -92,8 +92,15 @@ class OnnxModel(ABC):
         return bool(self._exact)
 
     def recall(self) -> None:
-        """Take over what an earlier probe has found, if any."""
-        found = known(self) if self._exact is None else None
+        """Take over what an earlier probe has found, if any.
+
+        Where single rows are read as such the verdict decides how, so it must be there before the first.
+        """
+        if self._exact is not None:
+            return
+        found = known(self)
+        if found is None and self.files.singly:
+            found = probed(self)
         if found is not None:
             self._settle(found)
 

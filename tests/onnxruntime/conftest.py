@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,9 @@ def exactness_kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
     """Write a decoder's graph and load it: `load(decoder, prefill_chunk=4)`."""
 
-    def load_decoder(decoder: AnyDecoder, **options: object) -> OnnxModel:
+    def load_decoder(decoder: AnyDecoder, *, singly: bool = False, **options: object) -> OnnxModel:
         path = decoder.save(tmp_path_factory.mktemp("decoder") / "model.onnx")
-        files = files_of(path, decoder)
+        files = replace(files_of(path, decoder), singly=singly)
         return OnnxRuntimeBackend(**options).load(files)  # type: ignore[arg-type]
 
     return load_decoder

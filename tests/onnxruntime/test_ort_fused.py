@@ -56,6 +56,60 @@ def test_fused_models_keep_the_contract_to_the_bit(decoder: FusedDecoder, chunk:
     check_model(load(decoder, prefill_chunk=chunk), tolerance=0)
 
 
+@pytest.mark.parametrize("chunk", [4, 256])
+def test_models_that_read_singly_keep_the_contract_to_the_bit(
+    decoder: FusedDecoder, chunk: int, load: Load
+) -> None:
+    model = load(decoder, prefill_chunk=chunk, singly=True)
+    check_model(model, tolerance=0)
+    assert model.exact
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+@pytest.mark.parametrize("precision", ["fp32", "int4", "fp16"])
+def test_behind_a_context_rows_are_those_of_single_tokens(
+    load: Load, slots: int, precision: Precision
+) -> None:
+    """However contexts were cut, whatever was guessed and rewound, beside whomever."""
+    decoder = FusedDecoder(slots=slots, layers=2, precision=precision, head_size=64, max_length=300)
+    model = load(decoder, singly=True)
+    contexts = [TOKENS[:150], TOKENS[50:53], TOKENS[90:220]]
+    text = TOKENS[220:240]
+    wanted = []
+    for context in contexts:
+        lone = model.open()
+        lone.prefill(context)
+        wanted.append(np.concatenate([lone.extend([token]) for token in text]))
+    assert model.exact
+    rng = np.random.default_rng(slots)
+    sequences = [model.open() for _ in contexts]
+    for sequence, context in zip(sequences, contexts, strict=True):
+        while sequence.length < len(context):
+            sequence.prefill(context[sequence.length :][: int(rng.choice([1, 2, 7, 60]))])
+        sequence.extend(text[::-1][: int(rng.integers(1, 5))])
+        sequence.rewind(len(context))
+    done = [0, 0, 0]
+    while min(done) < len(text):
+        counts = [min(int(rng.choice([0, 1, 1, 3])), len(text) - at) for at in done]
+        chosen = [which for which, count in enumerate(counts) if count]
+        pieces = [text[done[which] :][: counts[which]] for which in chosen]
+        answers = model.extend_many([sequences[which] for which in chosen], pieces, list(map(len, pieces)))
+        for which, piece, got in zip(chosen, pieces, answers, strict=True):
+            assert np.array_equal(got, wanted[which][done[which] : done[which] + len(piece)])
+            done[which] += len(piece)
+
+
+def test_reading_singly_needs_one_row_where_several_would_be_padded(load: Load) -> None:
+    """A wrong use shows: what was written is no context, and the two round differently."""
+    decoder = FusedDecoder(layers=2, head_size=64, heads=4, kv_heads=2, max_length=300)
+    model = load(decoder, singly=True)
+    one, other = model.open(), model.open()
+    one.prefill(TOKENS[:200])
+    other.extend(TOKENS[:200])
+    assert other.forwards == 200
+    np.testing.assert_allclose(one.extend([5]), other.extend([5]), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("slots", [1, 4])
 def test_without_care_they_keep_it_up_to_rounding(slots: int, load: Load) -> None:
     model = load(FusedDecoder(slots=slots), exact=False)
