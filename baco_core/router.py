@@ -74,7 +74,10 @@ class Decider(Protocol):
 
 @runtime_checkable
 class StatefulDecider(Decider, Protocol):
-    """A decider that remembers: schedules run ahead of the text and take steps back."""
+    """A decider that remembers, and whose memory can be saved: for whoever takes a generation back.
+
+    The built-in schedules never do: they run rows ahead, and ask each decider once a position, in order.
+    """
 
     def snapshot(self) -> object:
         """Return the state as an immutable value."""
@@ -88,7 +91,7 @@ class Router(Protocol):
     """A frozen recipe for deciders.
 
     Optional attribute `replayable: bool` (default True): False when asking twice for one position
-    costs or answers differently (a paid endpoint, say); such a router is never run ahead.
+    costs or answers differently (a paid endpoint, say), for whoever would.
     """
 
     @property
