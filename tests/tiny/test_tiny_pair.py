@@ -72,16 +72,19 @@ def decoding(pipeline: Pipeline, **changes: Any) -> Pipeline:
 
 @pytest.mark.parametrize("router", sorted(ROUTERS))
 @pytest.mark.parametrize("switch_at", ["word", "token"])
-def test_lazy_writes_what_plain_writes(tiny: Pipeline, plugins: Plugins, router: str, switch_at: str) -> None:
+def test_every_schedule_writes_what_plain_writes(
+    tiny: Pipeline, plugins: Plugins, router: str, switch_at: str
+) -> None:
     length = 10 if router == "judge" else tiny.decode.max_new_tokens  # a judge reads it all anew each time
     routing = decoding(routed(tiny, plugins, router, ROUTERS[router]), max_new_tokens=length)
     for prompt in PROMPTS[::3]:
-        plain, lazy = (
+        plain, *others = (
             decoding(routing, schedule=name, switch_at=switch_at, seed=7).generate(prompt)[0]
-            for name in ("plain", "lazy")
+            for name in ("plain", "lazy", "speculative")
         )
-        assert told(plain) == told(lazy)
-        assert plain.text == lazy.text
+        for other in others:
+            assert told(other) == told(plain)
+            assert other.text == plain.text
 
 
 @pytest.mark.parametrize(("router", "options", "alone"), END_POINTS)
