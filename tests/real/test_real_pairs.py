@@ -48,12 +48,14 @@ def pipeline(request: pytest.FixtureRequest) -> Pipeline:
 
 
 @pytest.mark.parametrize("router", sorted(ROUTERS))
-def test_lazy_writes_what_plain_writes(pipeline: Pipeline, plugins: Plugins, router: str) -> None:
+def test_every_schedule_writes_what_plain_writes(pipeline: Pipeline, plugins: Plugins, router: str) -> None:
     routing = routed(pipeline, plugins, router, **ROUTERS[router])
     for prompt in PROMPTS:
-        plain, lazy = (scheduled(routing, name).generate(prompt)[0] for name in ("plain", "lazy"))
-        assert told(plain) == told(lazy)
-        assert plain.text == lazy.text
+        plain, lazy, auto = (
+            scheduled(routing, name).generate(prompt)[0] for name in ("plain", "lazy", "auto")
+        )
+        assert told(plain) == told(lazy) == told(auto)
+        assert plain.text == lazy.text == auto.text
         assert lazy.usage.base_forwards <= plain.usage.base_forwards
         assert lazy.usage.aligned_forwards <= plain.usage.aligned_forwards
 
