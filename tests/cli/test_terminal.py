@@ -92,6 +92,7 @@ def test_every_source_has_its_style() -> None:
 
 
 def test_an_interruption_ends_with_130_and_one_line(config: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignore"
     made_plugins.install(config.parent / "site", "acme-slow", SLOW)
     command = [sys.executable, "-m", "baco_core.cli", "generate", "A cat", "-c", str(config)]
     with subprocess.Popen(
