@@ -116,6 +116,8 @@ class MemberRecord:
     """Of the float32 graph, when the weights were quantised after it."""
     slots: dict[str, str] = field(default_factory=dict)
     """Graphs that read several sequences in one pass: how many, and the file."""
+    batch: str | None = None
+    """Graph that reads one token of each of any number of sequences in a pass."""
     fusion: FusionRecord | None = None
     quality: QualityRecord | None = None
     adapter: str | None = None
@@ -150,6 +152,8 @@ class ModelFiles:
     context_limit: int | None
     slots: tuple[tuple[int, Path], ...] = ()
     """The same decoder for several sequences a pass: how many, and the graph."""
+    batch: Path | None = None
+    """The same decoder for one token of each of any number of sequences a pass."""
     adapter: Path | None = None
     """A low-rank adapter (.onnx_adapter) to run the graph with."""
     together: int = 1
@@ -183,6 +187,7 @@ class Bundle:
             record.vocab_size,
             record.context_limit,
             slots=tuple(sorted(slots.items())),
+            batch=None if record.batch is None else self.path(record.batch),
             adapter=None if record.adapter is None else self.path(record.adapter),
         )
 
@@ -256,7 +261,7 @@ def _paths(manifest: Manifest) -> Iterator[str]:
     yield from manifest.files
     for member in manifest.members.values():
         yield from (member.model, member.tokenizer, *member.slots.values())
-        yield from (path for path in (member.chat_template, member.adapter) if path)
+        yield from (path for path in (member.chat_template, member.adapter, member.batch) if path)
 
 
 def _verify_file(path: Path, relative: str, record: FileRecord, folder: Path) -> None:

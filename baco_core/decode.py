@@ -36,6 +36,8 @@ class Rules:
     switch_everywhere: bool = False
     watched: bool = False
     """Whether both models' rows are wanted at every position, for a trace."""
+    speakers: frozenset[Source] = frozenset(Source)
+    """Who may ever be chosen."""
     lead: bytes = b""
     """What the base context left to the first word: no part of the text when base writes first."""
     router: str = "router"

@@ -34,6 +34,7 @@ class Decoding:
         self._rules = rules
         self._position = 0
         self._spoke = dict.fromkeys(Source, -RECENT)
+        self._one_model = lanes[Source.BASE].prefix.model is lanes[Source.ALIGNED].prefix.model
         self._shared = isinstance(lanes[Source.BASE].transcript, SharedTokens)
 
     def advance(self) -> list[Step]:
@@ -127,7 +128,14 @@ class Decoding:
         return transcript.tokens()
 
     def _is_useful(self, source: Source) -> bool:
-        return source in self._rules.needs or self._position - self._spoke[source] < RECENT
+        """Return whether reading ahead may pay.
+
+        To catch up later costs two views of one model a pass a token, but another model a chunk.
+        """
+        if source in self._rules.needs:
+            return True
+        recent = self._one_model or self._position - self._spoke[source] < RECENT
+        return recent and source in self._rules.speakers
 
     def _note(self, step: Step) -> None:
         self._position = step.position + 1

@@ -160,6 +160,7 @@ class Pipeline:
             max_new_tokens=self.decode.max_new_tokens,
             switch_everywhere=self.decode.switch_at == "token",
             watched=watched,
+            speakers=getattr(self.router, "speakers", frozenset(Source)),
             lead=lead,
             router=self.router_label,
         )

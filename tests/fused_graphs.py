@@ -19,6 +19,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from baco_exporters.fusion import with_batch
+
 Array = NDArray[Any]
 Precision = Literal["fp32", "fp16", "int4", "int8", "dynamic"]
 PARTS = ("key", "value")
@@ -45,6 +47,8 @@ class FusedDecoder:
     """Weights that share a scale, in 4 and 8 bits."""
     pads: bool = False
     """Let rows be added for attention alone even with one slot."""
+    batched: bool = False
+    """Let a pass read any number of sequences, a token each, of one buffer."""
     adaptable: bool = False
     """Have a low-rank adapter beside `qkv`, which does nothing unless its values are given."""
 
@@ -135,7 +139,8 @@ class FusedDecoder:
 
     def model(self) -> onnx.ModelProto:
         """Build the graph."""
-        return _Builder(self).model()
+        model = _Builder(self).model()
+        return with_batch(model) if self.batched else model
 
 
 class _Builder:

@@ -58,7 +58,7 @@ def check_router(
     made = [make_trial(router.needs, length, seed + index) for index in range(trials)]
     for trial in made:
         answers = _decide(router, trial, range(length))
-        _check_answers(answers, may_pass)
+        _check_answers(answers, may_pass, getattr(router, "speakers", frozenset(Source)))
         _check_repeatable(router, trial, answers)
         _check_state(router, trial, answers)
     _check_apart(router, made)
@@ -109,6 +109,9 @@ def _check_recipe(router: Router) -> None:
     )
     assert router.needs == twin.needs, "`needs` must not change"
     assert isinstance(getattr(router, "replayable", True), bool), "`replayable` must be True or False"
+    speakers = getattr(router, "speakers", frozenset(Source))
+    assert isinstance(speakers, frozenset) and speakers, "`speakers` must be a frozenset of sources"
+    assert speakers <= frozenset(Source), "`speakers` must hold Source.BASE or Source.ALIGNED"
 
 
 def _check_frozen(router: Router) -> None:
@@ -124,7 +127,7 @@ def _decide(router: Router, trial: Trial, indices: Sequence[int]) -> list[Decisi
     return [decider.decide(trial.points[index]) for index in indices]
 
 
-def _check_answers(answers: Sequence[Decision | None], may_pass: bool) -> None:
+def _check_answers(answers: Sequence[Decision | None], may_pass: bool, speakers: frozenset[Source]) -> None:
     for answer in answers:
         if answer is None:
             assert may_pass, "decide() answered None: only members of a chain may have no opinion"
@@ -133,6 +136,7 @@ def _check_answers(answers: Sequence[Decision | None], may_pass: bool) -> None:
         assert isinstance(answer.source, Source), (
             f"a decision's source must be a Source, not {answer.source!r}"
         )
+        assert answer.source in speakers, f"`speakers` lacks {answer.source}, who was chosen"
 
 
 def _check_repeatable(router: Router, trial: Trial, answers: Sequence[Decision | None]) -> None:

@@ -132,6 +132,7 @@ class MemberExport:
             bos_ids=text.bos_ids,
             parity=made.parity,
             slots={count: f"{self.name}/{file}" for count, file in made.slots.items()},
+            batch=None if made.batch is None else f"{self.name}/{made.batch}",
             fusion=made.fusion,
             quality=made.quality,
         )

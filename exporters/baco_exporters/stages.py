@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from baco_exporters.peft_folder import LowRank
 
 _WORTH_SAYING = 1_000_000
+_ROUNDED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Made:
     vocabulary: int
     parity: ParityRecord
     slots: dict[str, str] = field(default_factory=dict)
+    batch: str | None = None
     fusion: FusionRecord | None = None
     quality: QualityRecord | None = None
     adapted: ParityRecord | None = None
@@ -92,7 +95,9 @@ class Stages:
             made = replace(made, parity=self._compact(made))
         if self.recipe.bits:
             made = replace(made, quality=self._quantise())
-        return replace(made, slots=self._slots()) if made.kv.layout == "shared" else made
+        if made.kv.layout != "shared":
+            return made
+        return replace(made, slots=self._slots(), batch=self._batch())
 
     def _write(self, graph: ModelProto, *, fused: bool = False) -> ParityRecord:
         with self._phase("write the fused graph" if fused else "write the graph"):
@@ -239,8 +244,38 @@ class Stages:
                 )
         return {str(count): name for count, name in names.items()}
 
+    def _batch(self) -> str | None:
+        """Write the graph for a batch; where its rows are not those of the graph for one, do without."""
+        import onnx
+
+        from baco_exporters.batch_check import batch_difference
+        from baco_exporters.fusion import with_batch
+
+        path = self.path.with_name(f"{self.path.stem}.batch.onnx")
+        allowed = TOLERANCE["fp16" if self.recipe.precision == "fp16" else "fp32"]
+        if self.recipe.bits:
+            allowed = _ROUNDED  # a single row rounds unlike several, and 8-bit products make that large
+        with self._phase("write a graph for a batch and compare it"):
+            onnx.save_model(with_batch(load_bare(self.path)), path)
+            reason = _wrong_batch(
+                partial(batch_difference, self.path, path, self.original.references), allowed
+            )
+        if reason:
+            path.unlink()
+            self._note(f"no graph for a batch: {reason}")
+        return None if reason else path.name
+
     def _phase(self, title: str) -> AbstractContextManager[None]:
         return self.progress.phase(f"{self.name}: {title}")
 
     def _note(self, text: str) -> None:
         self.progress.note(f"{self.name}: {text}")
+
+
+def _wrong_batch(difference: Callable[[], float], allowed: float) -> str:
+    """Return what is wrong with a graph for a batch; nothing when all is right."""
+    try:
+        found = difference()
+    except Exception as error:  # the runtime has many kinds of them
+        return str(error).splitlines()[0]
+    return "" if found <= allowed else f"its rows differ by {found:.3g} of their size"

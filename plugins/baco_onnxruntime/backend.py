@@ -87,18 +87,23 @@ class OnnxRuntimeBackend:
         """Open one model. Equal files give the same object; models of one graph share its weights.
 
         Of a graph and its variants with slots, the smallest is opened that reads `files.together`
-        sequences in one pass, or the largest there is.
+        sequences in one pass, or the largest there is; on a CPU `files.batch` where texts are read singly.
         Raises ModelError in one line: no runtime, no such provider, a file that is no whole graph, a
         graph without KV cache or with inputs this backend cannot feed, an adapter of another graph.
         """
-        path = _graph_for(files, MIN_SLOTS if self.exact and not files.singly else 1).resolve()
-        key = replace(files, onnx=path, slots=(), together=1)
+        path = self._graph(files).resolve()
+        key = replace(files, onnx=path, slots=(), batch=None, together=1)
         with self._lock:
             model = self._models.get(key)
             if model is None:
                 model = self._models[key] = self._open(path, files)
                 model.recall()
             return model
+
+    def _graph(self, files: ModelFiles) -> Path:
+        if files.singly and files.batch and self.exact and self.providers[0] == "cpu":
+            return files.batch
+        return _graph_for(files, MIN_SLOTS if self.exact and not files.singly else 1)
 
     def memory(self) -> Mapping[str, int]:
         """Return the bytes of all KV caches in use, `cache`, and what is allowed, `cache_limit` (0: all)."""

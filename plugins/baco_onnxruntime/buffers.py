@@ -64,31 +64,43 @@ class Buffers:
 
     def make(self, needed: int) -> KvBuffer:
         """Return an empty buffer for `needed` positions or more; ModelError beyond the budget."""
-        return self._make(bucket(needed, self.limit))
+        return self._make(self.capacity(needed))
+
+    def capacity(self, needed: int) -> int:
+        """Return the capacity of a buffer for `needed` positions."""
+        return bucket(needed, self.limit)
 
     def scratch(self) -> KvBuffer:
         """Return the smallest buffer, for slots that have nothing to read. It is outside the budget."""
-        blocks = self._zeros(2)
-        return KvBuffer(2, Lease(0), self._values(blocks), blocks)
+        blocks = self.blocks(1, 2)
+        return KvBuffer(2, Lease(0), self.views(blocks, 0, 1), blocks)
 
     def copy(self, buffer: KvBuffer, length: int, needed: int) -> KvBuffer:
         """Return a buffer for `needed` positions that begins with the first `length` of `buffer`.
 
         On a device that is not the CPU the copy goes through the host.
         """
-        capacity = bucket(needed, self.limit)
+        capacity = self.capacity(needed)
         lease = self.budget.lease(self.size(capacity))
-        blocks = self._zeros(capacity)
-        for target, source in zip(blocks, self._host(buffer), strict=True):
-            target[..., :length, :] = source[..., :length, :]
+        blocks = self.blocks(1, capacity)
+        self._copy(blocks, buffer, length)
         return self._finished(capacity, lease, blocks, length)
+
+    def fill(self, target: KvBuffer, source: KvBuffer, length: int) -> None:
+        """Copy the first `length` positions of a buffer into another, on the CPU."""
+        self._copy(target.blocks, source, length)
+        target.filled = length
+
+    def _copy(self, blocks: Sequence[NDArray[Any]], source: KvBuffer, length: int) -> None:
+        for target, block in zip(blocks, self._host(source), strict=True):
+            target[..., :length, :] = block[..., :length, :]
 
     def _make(self, capacity: int) -> KvBuffer:
         lease = self.budget.lease(self.size(capacity))
-        return self._finished(capacity, lease, self._zeros(capacity), 0)
+        return self._finished(capacity, lease, self.blocks(1, capacity), 0)
 
     def _finished(self, capacity: int, lease: Lease, blocks: list[NDArray[Any]], filled: int) -> KvBuffer:
-        values = self._values(blocks)
+        values = self.views(blocks, 0, 1)
         return KvBuffer(capacity, lease, values, blocks if self.session.on_cpu else [], filled)
 
     def _host(self, buffer: KvBuffer) -> list[NDArray[Any]]:
@@ -97,18 +109,22 @@ class Buffers:
         groups = self._groups().values()
         return [np.stack([buffer.values[at].numpy() for at in members]) for members in groups]
 
-    def _zeros(self, capacity: int) -> list[NDArray[Any]]:
-        """Return one block for each shape. Pages of it that nobody writes cost no memory."""
+    def blocks(self, count: int, capacity: int) -> list[NDArray[Any]]:
+        """Return zeros for `count` sequences, [tensors, count, heads, capacity, head size] for each shape.
+
+        Pages that nobody writes cost no memory.
+        """
         return [
-            np.zeros((len(members), 1, heads, capacity, size), dtype)
+            np.zeros((len(members), count, heads, capacity, size), dtype)
             for (heads, size, dtype), members in self._groups().items()
         ]
 
-    def _values(self, blocks: Sequence[NDArray[Any]]) -> list[Any]:
+    def views(self, blocks: Sequence[NDArray[Any]], first: int, last: int) -> list[Any]:
+        """Return OrtValues of some sequences of the blocks, in the order of the tensors."""
         values: list[Any] = [None] * len(self.tensors)
         for block, members in zip(blocks, self._groups().values(), strict=True):
             for at, part in zip(members, block, strict=True):
-                values[at] = self.session.value(part)
+                values[at] = self.session.value(part[first:last])
         return values
 
     def _groups(self) -> dict[tuple[int, int, np.dtype[Any]], list[int]]:

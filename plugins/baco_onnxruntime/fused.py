@@ -16,6 +16,7 @@ from baco_onnxruntime.budget import Budget
 from baco_onnxruntime.buffers import Buffers, KvBuffer, bucket
 from baco_onnxruntime.fused_graph import FusedGraph
 from baco_onnxruntime.model import Needs, OnnxModel
+from baco_onnxruntime.rack import Rack, Single
 from baco_onnxruntime.rounding import Rounding, of_grouped_attention
 from baco_onnxruntime.sequence import OnnxSequence, Reading
 from baco_onnxruntime.session import Session
@@ -56,6 +57,8 @@ class FusedModel(OnnxModel):
         self.adapter = adapter
         self.buffers = Buffers(session, graph.cache, budget, files.context_limit)
         self._shared = self.slots() if graph.slots > 1 else None
+        beside = graph.batched and self.singly
+        self._rack = Rack(session, graph, self.buffers, self.vocab_size, adapter) if beside else None
         self._turn = threading.RLock()
         budget.on_shortage(self.release)
 
@@ -80,7 +83,10 @@ class FusedModel(OnnxModel):
         first; a pass reads no more than `prefill_chunk` tokens. Threads take turns, unless the graph
         has one slot.
         """
-        return self._read(self.checked(FusedSequence, sequences, token_ids, rows), singly=self.singly)
+        calls = self.checked(FusedSequence, sequences, token_ids, rows)
+        if self._rack is not None and calls:
+            return self._read_beside(self._rack, calls)
+        return self._read(calls, singly=self.singly)
 
     def prefill(self, sequence: FusedSequence, token_ids: Sequence[int]) -> Rows:
         """Read a context; see `extend_many`."""
@@ -96,6 +102,24 @@ class FusedModel(OnnxModel):
                 self._pass(pending)
             return [reading.commit(self.no_rows()) for reading in readings]
 
+    def _read_beside(self, rack: Rack, calls: Sequence[tuple[FusedSequence, list[int], int]]) -> list[Rows]:
+        """Read a token of each sequence a pass, all in one."""
+        with self._turn:
+            newcomers = [one for one, _, _ in calls if not rack.seats(one.buffer)]
+            longest = max(one.length + len(new) for one, new, _ in calls)
+            rack.reserve(len(newcomers), longest + 1, self.fewest)
+            for one in newcomers:
+                one.move(rack.take(one.buffer, one.length))
+            readings = [
+                _Progress(one, one.tokens + new, one.length, count, True) for one, new, count in calls
+            ]
+            while pending := [reading for reading in readings if reading.left]:
+                found, seconds = rack.run([reading.single() for reading in pending], self.fewest)
+                self.count(seconds)
+                for reading, block in zip(pending, found, strict=True):
+                    reading.advance(reading.at + 1, block)
+            return [reading.commit(self.no_rows()) for reading in readings]
+
     def cache_bytes(self) -> tuple[int, int]:
         """Return the bytes of all live buffers, and of what they hold."""
         live = [one for one in self.sequences() if isinstance(one, FusedSequence) and one.buffer]
@@ -104,15 +128,16 @@ class FusedModel(OnnxModel):
 
     def release(self) -> None:
         """Let go of buffers whose sequences are gone, unless a pass is under way."""
-        if self._shared is None or not self._turn.acquire(blocking=False):
+        holder = self._shared or self._rack
+        if holder is None or not self._turn.acquire(blocking=False):
             return
         try:
-            self._shared.release()
+            holder.release()
         finally:
             self._turn.release()
 
     def _alone(self) -> AbstractContextManager[object]:
-        return self._turn if self._shared is not None else nullcontext()
+        return self._turn if self._shared or self._rack else nullcontext()
 
     def _reserve(self, wanted: Sequence[tuple[FusedSequence, int]]) -> None:
         """Give every sequence a buffer for so many tokens; change none unless all can have one."""
@@ -186,6 +211,11 @@ class FusedSequence(OnnxSequence):
         self._retire()
         self.buffer = longer
 
+    def move(self, buffer: KvBuffer) -> None:
+        """Go on with a buffer that holds the same."""
+        self._retire()
+        self.buffer = buffer
+
     def held(self) -> KvBuffer:
         """Return the buffer, which there is once something is being read."""
         if self.buffer is None:
@@ -229,6 +259,10 @@ class _Progress:
     def left(self) -> int:
         """Tokens still to be read."""
         return len(self.tokens) - self.at
+
+    def single(self) -> Single:
+        """Return the next token, to be read beside others."""
+        return Single(self.sequence.held(), self.at, self.tokens[self.at], self.wanted(1) > 0)
 
     def wanted(self, count: int) -> int:
         """Return how many of the next `count` tokens' rows are wanted."""

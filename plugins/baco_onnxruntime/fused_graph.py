@@ -41,6 +41,8 @@ class FusedGraph:
     """The tensors of the first slot; their names in the others come from `names`."""
     vocab_size: int | None
     logits_dtype: np.dtype[Any]
+    batched: bool = False
+    """Whether a pass may read any number of sequences, one token each, of one buffer."""
 
     @property
     def head_size(self) -> int:
@@ -62,7 +64,8 @@ def read_fused_graph(inputs: Iterable[NodeArg], outputs: Iterable[NodeArg], path
     """Return what the graph declares; ModelError naming the file and the tensor we cannot serve."""
     given = {node.name: node for node in inputs}
     made = {node.name: node for node in outputs}
-    slots = _read_slots(given, path)
+    batched = not isinstance(given[LENGTHS].shape[0], int)
+    slots = 1 if batched else _read_slots(given, path)
     pasts = [match for name in given if (match := _PAST.fullmatch(name))]
     padded = slots > 1 or "pad_indices" in given
     _check_fed(set(given) - {match[0] for match in pasts}, given, slots, padded, path)
@@ -71,7 +74,7 @@ def read_fused_graph(inputs: Iterable[NodeArg], outputs: Iterable[NodeArg], path
         raise ModelError(f"{path}: the graph has no KV-cache inputs (past_key_values.*); export it again.")
     cache = tuple(_read_cache(part, slots, given, made, path) for part in parts)
     width = read_width(made, path)
-    return FusedGraph(slots, padded, cache, width, np.dtype(_LOGITS[made[LOGITS].type]))
+    return FusedGraph(slots, padded, cache, width, np.dtype(_LOGITS[made[LOGITS].type]), batched)
 
 
 def _read_slots(given: dict[str, NodeArg], path: Path) -> int:
@@ -118,9 +121,14 @@ def _read_cache(
 def _shape(node: NodeArg, path: Path) -> tuple[int, ...]:
     if len(node.shape) == 4:
         batch, heads, capacity, size = node.shape
-        if batch == 1 and isinstance(heads, int) and isinstance(size, int) and not isinstance(capacity, int):
+        if (
+            not (isinstance(batch, int) and batch != 1)
+            and isinstance(heads, int)
+            and isinstance(size, int)
+            and not isinstance(capacity, int)
+        ):
             return 1, heads, 0, size
     raise ModelError(
         f"{path}: cache input {node.name!r} of {shown(node)} must have the shape "
-        "[1, heads, capacity, head size], with the capacity free."
+        "[1, heads, capacity, head size], with the capacity free and, of a graph for a batch, the first."
     )

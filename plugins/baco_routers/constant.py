@@ -29,6 +29,11 @@ class _Always:
         """No rows."""
         return frozenset()
 
+    @property
+    def speakers(self) -> frozenset[Source]:
+        """Nobody else ever speaks."""
+        return frozenset({self.source})
+
     def start(self, generation: Generation) -> ConstantDecider:
         """Return the decider."""
         return ConstantDecider(Decision(self.source, f"always {self.source}"))

@@ -193,3 +193,18 @@ def test_nothing_is_kept_where_nothing_should_be() -> None:
     assert isinstance(first, Prefix)
     assert second is not None
     assert len(second.token_ids) == 30
+
+
+@pytest.mark.parametrize(("speakers", "reads"), [(BOTH, 24), (frozenset({ALIGNED}), 0)])
+def test_two_views_read_along_unless_one_never_speaks(speakers: frozenset[Source], reads: int) -> None:
+    """To catch up later would cost them a pass a token; for a model that is never chosen nobody reads."""
+    world, router = shared_world(), ScriptedRouter((ALIGNED,), needs=frozenset())
+    rules = Rules(router.needs, world.vocabularies, {}, 24, speakers=speakers)
+    decoding = Decoding(
+        world.lanes(length=24),
+        router.start(generation(world, 1, 0)),
+        Picker(PlainSampler(), GumbelNoise(1)),
+        rules,
+    )
+    write(world, decoding, schedule="speculative")
+    assert decoding.lanes[BASE].forwards == reads

@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,9 @@ VARIANTS = {
     "four slots": FusedDecoder(slots=4),
     "one head of each kind": FusedDecoder(slots=2, heads=1, kv_heads=1, head_size=64),
     "a sliding window": FusedDecoder(slots=2, window=20),
+    "a batch": FusedDecoder(batched=True),
+    "a batch with a sliding window": FusedDecoder(batched=True, window=20),
+    "a batch in 4 bits": FusedDecoder(batched=True, precision="int4", head_size=32),
     "half precision": FusedDecoder(slots=2, precision="fp16"),
     "4 bits": FusedDecoder(slots=4, precision="int4", head_size=32),
     "8 bits": FusedDecoder(slots=2, precision="int8", head_size=32),
@@ -65,13 +69,15 @@ def test_models_that_read_singly_keep_the_contract_to_the_bit(
     assert model.exact
 
 
-@pytest.mark.parametrize("slots", [1, 2, 4])
+@pytest.mark.parametrize("slots", [0, 1, 2, 4])
 @pytest.mark.parametrize("precision", ["fp32", "int4", "fp16"])
 def test_behind_a_context_rows_are_those_of_single_tokens(
     load: Load, slots: int, precision: Precision
 ) -> None:
-    """However contexts were cut, whatever was guessed and rewound, beside whomever."""
-    decoder = FusedDecoder(slots=slots, layers=2, precision=precision, head_size=64, max_length=300)
+    """However contexts were cut, whatever was guessed and rewound, beside whomever; 0 slots: a batch."""
+    decoder = FusedDecoder(
+        slots=max(slots, 1), batched=not slots, layers=2, precision=precision, head_size=64, max_length=300
+    )
     model = load(decoder, singly=True)
     contexts = [TOKENS[:150], TOKENS[50:53], TOKENS[90:220]]
     text = TOKENS[220:240]
@@ -97,6 +103,83 @@ def test_behind_a_context_rows_are_those_of_single_tokens(
         for which, piece, got in zip(chosen, pieces, answers, strict=True):
             assert np.array_equal(got, wanted[which][done[which] : done[which] + len(piece)])
             done[which] += len(piece)
+
+
+def beside(load: Load, **options: object) -> OnnxModel:
+    """A model whose graph reads a batch."""
+    decoder = FusedDecoder(batched=True, layers=1, heads=2, kv_heads=1, head_size=64, max_length=600)
+    return load(decoder, singly=True, **options)
+
+
+def test_any_number_of_sequences_shares_a_pass(load: Load) -> None:
+    model = beside(load)
+    sequences = [model.open() for _ in range(19)]
+    for at, one in enumerate(sequences):
+        one.prefill(TOKENS[: 1 + 3 * at])
+    before = model.forwards
+    model.extend_many(sequences, [[5]] * 19, [1] * 19)
+    assert model.forwards == before + 1
+
+
+def test_seats_grow_move_and_are_left_without_a_trace(load: Load) -> None:
+    """Long texts beside short ones, which end, fork, rewind and read contexts again."""
+    model = beside(load)
+    rng = np.random.default_rng(3)
+    live = [(model.open(), 0) for _ in range(3)]
+    for one, _ in live:
+        one.prefill(TOKENS[:4])
+    kept, longest = [(one, 4) for one, _ in live], 0
+    for step in range(160):
+        which = int(rng.integers(len(kept)))
+        one, length = kept[which]
+        longest = max(longest, length)
+        match int(rng.integers(14)):
+            case 0 if len(kept) < 6:
+                kept.append((one.fork(1)[0], length))
+            case 1 if len(kept) > 2:
+                del kept[which], one
+            case 2:
+                one.rewind(4)
+                kept[which] = one, 4
+            case 3 if one.length == 4:
+                one.rewind(0)
+                one.prefill(TOKENS[:4])
+            case _:
+                chosen = [pair for pair in kept if rng.random() < 0.7 and pair[1] < 250]
+                pieces = [TOKENS[at : at + int(rng.integers(1, 40))] for _, at in chosen]
+                answers = model.extend_many([one for one, _ in chosen], pieces, list(map(len, pieces)))
+                for (one, at), piece, got in zip(chosen, pieces, answers, strict=True):
+                    fresh = model.open()
+                    fresh.prefill(TOKENS[:4])
+                    wanted = fresh.extend(TOKENS[4 : at + len(piece)], len(piece))
+                    assert np.array_equal(got, wanted), f"step {step}"
+                    kept[kept.index((one, at))] = one, at + len(piece)
+    assert longest > 128, "buffers grew"
+
+
+def test_seats_count_against_the_budget(load: Load) -> None:
+    model = beside(load, cache_memory_mib=1)
+    sequences = [model.open() for _ in range(9)]
+    for one in sequences[:2]:
+        one.prefill(TOKENS[:100])
+    model.extend_many(sequences[:2], [[1], [2]], [1, 1])
+    lengths = [one.length for one in sequences]
+    with pytest.raises(ModelError, match="cache_memory_mib allows 1 MiB"):
+        model.extend_many(sequences, [TOKENS[:200]] * 9, [1] * 9)
+    assert [one.length for one in sequences] == lengths
+    assert sequences[0].extend([3]).shape == (1, 97)
+
+
+def test_a_graph_for_a_batch_is_opened_where_texts_are_read_singly(tmp_path: Path) -> None:
+    decoder = FusedDecoder(layers=1)
+    single, many = decoder.save(tmp_path / "model.onnx"), decoder.save_slots(tmp_path, 2)
+    batch = replace(decoder, batched=True).save(tmp_path / "model.batch.onnx")
+    files = ModelFiles(single, 97, 64, slots=many, batch=batch, together=2)
+    names = [
+        OnnxRuntimeBackend(exact=exact).load(replace(files, singly=singly)).session.path.name
+        for exact, singly in ((True, True), (True, False), (False, True))
+    ]
+    assert names == ["model.batch.onnx", "model.slots2.onnx", "model.slots2.onnx"]
 
 
 def test_reading_singly_needs_one_row_where_several_would_be_padded(load: Load) -> None:

@@ -16,3 +16,10 @@ def with_slots(model: ModelProto, slots: int) -> ModelProto:
     from baco_exporters.fusion.slots import with_slots as run
 
     return run(model, slots)
+
+
+def with_batch(model: ModelProto) -> ModelProto:
+    """See `baco_exporters.fusion.batch.with_batch`; nothing heavy is imported before it is called."""
+    from baco_exporters.fusion.batch import with_batch as run
+
+    return run(model)
