@@ -90,9 +90,9 @@ class StatefulDecider(Decider, Protocol):
 class Router(Protocol):
     """A frozen recipe for deciders.
 
-    Optional attribute `speakers: frozenset[Source]` (default both): who may ever be chosen, so that nobody
-    reads for a model that never speaks. Optional attribute `replayable: bool` (default True): False when asking twice for one position
-    costs or answers differently (a paid endpoint, say), for whoever would.
+    Optional attributes: `speakers: frozenset[Source]` (default both) says who may ever be chosen, so that
+    nobody reads for a model that never speaks. `replayable: bool` (default True) is False when asking twice
+    for one position costs or answers differently (a paid endpoint, say), for whoever would.
     """
 
     @property

@@ -110,8 +110,8 @@ def _check_recipe(router: Router) -> None:
     assert router.needs == twin.needs, "`needs` must not change"
     assert isinstance(getattr(router, "replayable", True), bool), "`replayable` must be True or False"
     speakers = getattr(router, "speakers", frozenset(Source))
-    assert isinstance(speakers, frozenset) and speakers, "`speakers` must be a frozenset of sources"
-    assert speakers <= frozenset(Source), "`speakers` must hold Source.BASE or Source.ALIGNED"
+    assert isinstance(speakers, frozenset), "`speakers` must be a frozenset of sources"
+    assert frozenset() < speakers <= frozenset(Source), "`speakers` must hold Source.BASE or Source.ALIGNED"
 
 
 def _check_frozen(router: Router) -> None:

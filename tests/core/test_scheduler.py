@@ -195,8 +195,8 @@ def test_nothing_is_kept_where_nothing_should_be() -> None:
     assert len(second.token_ids) == 30
 
 
-@pytest.mark.parametrize(("speakers", "reads"), [(BOTH, 24), (frozenset({ALIGNED}), 0)])
-def test_two_views_read_along_unless_one_never_speaks(speakers: frozenset[Source], reads: int) -> None:
+@pytest.mark.parametrize(("speakers", "reads"), [(BOTH, True), (frozenset({ALIGNED}), False)])
+def test_two_views_read_along_unless_one_never_speaks(speakers: frozenset[Source], reads: bool) -> None:
     """To catch up later would cost them a pass a token; for a model that is never chosen nobody reads."""
     world, router = shared_world(), ScriptedRouter((ALIGNED,), needs=frozenset())
     rules = Rules(router.needs, world.vocabularies, {}, 24, speakers=speakers)
@@ -207,4 +207,6 @@ def test_two_views_read_along_unless_one_never_speaks(speakers: frozenset[Source
         rules,
     )
     write(world, decoding, schedule="speculative")
-    assert decoding.lanes[BASE].forwards == reads
+    passes = {source: lane.forwards for source, lane in decoding.lanes.items()}
+    assert passes[ALIGNED] > 5
+    assert passes[BASE] == (passes[ALIGNED] if reads else 0)
