@@ -158,6 +158,8 @@ class ModelFiles:
     """A low-rank adapter (.onnx_adapter) to run the graph with."""
     together: int = 1
     """The most sequences that will be read in one pass, as far as the caller knows."""
+    beside: int = 1
+    """How many models will run at the same time: each should have its share of the cores."""
     singly: bool = False
     """Whether a sequence that has read its context will mostly be given one token a call. Then rows may
     be those of single tokens rather than those of many (see `TokenSequence.prefill`)."""

@@ -16,6 +16,9 @@ from baco_core.source import Source
 SURE = -1.6
 """ln p of a likeliest token below which its author is too unsure for a guess to be worth reading."""
 
+FADING = 0.2
+"""Weight of the last token in the share of each author."""
+
 RECENT = 24
 """A model that neither wrote one of so many last tokens nor is looked at by the router stays idle."""
 
@@ -33,8 +36,9 @@ class Decoding:
         self._picker = picker
         self._rules = rules
         self._position = 0
+        self._aligned_share = 0.5
         self._spoke = dict.fromkeys(Source, -RECENT)
-        self._one_model = lanes[Source.BASE].prefix.model is lanes[Source.ALIGNED].prefix.model
+        self.one_model = lanes[Source.BASE].prefix.model is lanes[Source.ALIGNED].prefix.model
         self._shared = isinstance(lanes[Source.BASE].transcript, SharedTokens)
 
     def advance(self) -> list[Step]:
@@ -68,6 +72,15 @@ class Decoding:
     def along(self, source: Source) -> Reading | None:
         """Return what a lane nobody waits for may read in a pass that runs anyway."""
         return self.demand(source) if self._is_useful(source) else None
+
+    @property
+    def drafter(self) -> Source:
+        """Who wrote most of the last words: what it would write next is the better guess."""
+        return Source.ALIGNED if self._aligned_share >= 0.5 else Source.BASE
+
+    def check(self, source: Source) -> Reading | None:
+        """Return the text and what is guessed to follow, for a lane that may be waited for soon."""
+        return self.demand_ahead(source) if self._is_useful(source) else None
 
     def may_guess(self, source: Source) -> bool:
         """Return whether `guess` would go on."""
@@ -134,10 +147,11 @@ class Decoding:
         """
         if source in self._rules.needs:
             return True
-        recent = self._one_model or self._position - self._spoke[source] < RECENT
+        recent = self.one_model or self._position - self._spoke[source] < RECENT
         return recent and source in self._rules.speakers
 
     def _note(self, step: Step) -> None:
         self._position = step.position + 1
         self._spoke[step.source] = step.position
+        self._aligned_share += FADING * ((step.source is Source.ALIGNED) - self._aligned_share)
         self.draft.wrote(step.source, step.token_id, shared=self._shared)

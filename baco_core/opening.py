@@ -28,12 +28,18 @@ class MemberReference:
 
 
 def open_pair(
-    config: PairConfig, backend: Backend, bundles: Registry[Path], where: str = "pair", texts: int = 1
+    config: PairConfig,
+    backend: Backend,
+    bundles: Registry[Path],
+    where: str = "pair",
+    texts: int = 1,
+    *,
+    at_once: bool = False,
 ) -> Pair:
     """Open both members; raises BundleError, ModelError or ConfigError naming the culprit.
 
     `where` is what messages call the config's section, such as `my.yaml: pair`; `texts` how many texts
-    will be written at once.
+    will be written at once; `at_once` says that two models would run at the same time.
     """
     references = _references(config, bundles, where)
     if config.verify:
@@ -41,7 +47,7 @@ def open_pair(
             reference.bundle.folder: reference.bundle for reference in references.values()
         }.values():
             folder.verify()
-    members = _open_members(references, backend, texts)
+    members = _open_members(references, backend, texts, at_once=at_once)
     exchange = _exchange(config, members)
     return Pair(_with_common_ends(members) if exchange == "tokens" else members, exchange)
 
@@ -84,13 +90,13 @@ def _reference(text: str, source: Source, bundles: Registry[Path], where: str) -
 
 
 def _open_members(
-    references: Mapping[Source, MemberReference], backend: Backend, texts: int
+    references: Mapping[Source, MemberReference], backend: Backend, texts: int, *, at_once: bool = False
 ) -> dict[Source, Member]:
     """Open the members; a second thread loads the models while this one reads what turns text into tokens."""
     with ThreadPoolExecutor(1, "baco-load") as loader:
         loading = {
             source: loader.submit(backend.load, files)
-            for source, files in _model_files(references, texts).items()
+            for source, files in _model_files(references, texts, at_once=at_once).items()
         }
         tokenizers = _tokenizers(references)
         return {
@@ -99,7 +105,9 @@ def _open_members(
         }
 
 
-def _model_files(references: Mapping[Source, MemberReference], texts: int) -> dict[Source, ModelFiles]:
+def _model_files(
+    references: Mapping[Source, MemberReference], texts: int, *, at_once: bool
+) -> dict[Source, ModelFiles]:
     """Return what to load, and how it will be read.
 
     Two views of one model read in one pass, a token each. Two models check each other's guesses, many
@@ -108,7 +116,10 @@ def _model_files(references: Mapping[Source, MemberReference], texts: int) -> di
     files = {source: one.bundle.model_files(one.member) for source, one in references.items()}
     shared = len(set(files.values())) == 1
     together = texts * len(files) if shared else texts
-    return {source: replace(one, together=together, singly=shared) for source, one in files.items()}
+    beside = len(files) if at_once and not shared else 1
+    return {
+        source: replace(one, together=together, singly=shared, beside=beside) for source, one in files.items()
+    }
 
 
 def _tokenizers(references: Mapping[Source, MemberReference]) -> dict[Source, Tokenizer]:

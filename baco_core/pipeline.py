@@ -17,11 +17,11 @@ from baco_core.noise import GumbelNoise, UniformStream
 from baco_core.opening import open_pair
 from baco_core.pair import Pair
 from baco_core.pick import Picker
-from baco_core.plan import Plan, make_plan
+from baco_core.plan import Plan, make_plan, would_run_at_once
 from baco_core.plugins import Plugins
 from baco_core.prefixes import PrefixCache
 from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messages, base_context, base_lead
-from baco_core.router import Generation, Router
+from baco_core.router import Generation, Router, speakers_of
 from baco_core.sampler import Sampler
 from baco_core.samples import Samples, Text
 from baco_core.scheduler import Scheduler
@@ -62,7 +62,7 @@ class Pipeline:
     @cached_property
     def plan(self) -> Plan:
         """The schedule this pair is written with, and why; ConfigError when it cannot be."""
-        return make_plan(self.decode, self.pair)
+        return make_plan(self.decode, self.pair, speakers_of(self.router))
 
     @cached_property
     def _contexts_read(self) -> PrefixCache:
@@ -78,10 +78,18 @@ class Pipeline:
         sampler = plugins.samplers.build(config.sampler, "sampler")
         backend = plugins.backends.build(config.backend, "backend")
         texts = min(config.decode.n, config.decode.batch)
-        pair = open_pair(config.pair, backend, plugins.bundles, str(Where(config.origin, "pair")), texts)
+        speakers = speakers_of(router)
+        pair = open_pair(
+            config.pair,
+            backend,
+            plugins.bundles,
+            str(Where(config.origin, "pair")),
+            texts,
+            at_once=would_run_at_once(config.decode, speakers),
+        )
         _check_switching(config.decode, pair)
         label = plugins.routers.entry(config.router.use).describe()
-        make_plan(config.decode, pair)  # refuses, before anything is written, what cannot be kept
+        make_plan(config.decode, pair, speakers)  # refuses, before anything is written, what cannot be kept
         return cls(pair, router, sampler, config.decode, config.prompts, plugins, label)
 
     def stream(self, prompt: Prompt, *, trace: bool = False) -> Iterator[TokenEvent | Sample]:
@@ -160,7 +168,7 @@ class Pipeline:
             max_new_tokens=self.decode.max_new_tokens,
             switch_everywhere=self.decode.switch_at == "token",
             watched=watched,
-            speakers=getattr(self.router, "speakers", frozenset(Source)),
+            speakers=speakers_of(self.router),
             lead=lead,
             router=self.router_label,
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from baco_core.config import DecodeConfig
+from baco_core.cores import available_cores
 from baco_core.engine import Engine, Inline, Threads
 from baco_core.errors import ConfigError
 from baco_core.pair import Pair
@@ -41,17 +40,20 @@ class Plan:
         return f"{name}, {place}: {self.reason}"
 
 
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def would_run_at_once(decode: DecodeConfig, speakers: frozenset[Source]) -> bool:
+    """Return whether the plan for a pair of two models would let them run at the same time."""
+    wanted = decode.schedule == "speculative" or (decode.schedule == "auto" and len(speakers) > 1)
+    return wanted and available_cores() > 1
 
 
-def make_plan(decode: DecodeConfig, pair: Pair) -> Plan:
-    """Choose for this pair; ConfigError when the schedule asked for cannot keep its promise with it."""
+def make_plan(decode: DecodeConfig, pair: Pair, speakers: frozenset[Source] = frozenset(Source)) -> Plan:
+    """Choose for this pair and a router that chooses among `speakers`.
+
+    Raises ConfigError when the schedule asked for cannot keep its promise with this pair.
+    """
     culprit = None if decode.allow_inexact else _inexact(pair)
     if decode.schedule == "auto":
-        return _automatic(pair, culprit, decode.n)
+        return _automatic(pair, culprit, speakers)
     if decode.schedule == "speculative":
         if culprit:
             raise ConfigError(
@@ -63,9 +65,11 @@ def make_plan(decode: DecodeConfig, pair: Pair) -> Plan:
     return Plan(decode.schedule, False, "as asked for")
 
 
-def _automatic(pair: Pair, culprit: Source | None, n: int) -> Plan:
+def _automatic(pair: Pair, culprit: Source | None, speakers: frozenset[Source]) -> Plan:
     if culprit:
         return Plan("plain", False, f"rows of the {culprit} model depend on how reading is cut")
+    if len(speakers) == 1 and not _is_shared(pair):
+        return Plan("lazy", False, f"only the {next(iter(speakers))} model is ever chosen")
     return _speculative(pair, "")
 
 

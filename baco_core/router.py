@@ -101,3 +101,9 @@ class Router(Protocol):
 
     def start(self, generation: Generation) -> Decider:
         """Return a fresh decider."""
+
+
+def speakers_of(router: Router) -> frozenset[Source]:
+    """Return who may ever be chosen: what the router says, else both."""
+    speakers: frozenset[Source] = getattr(router, "speakers", frozenset(Source))
+    return speakers

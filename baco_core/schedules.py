@@ -40,24 +40,24 @@ def lazy(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
 
 
 def speculative(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
-    """Read what is waited for and what is guessed to follow; else read ahead.
+    """Read what is waited for and what is guessed to follow; else guess, or check guesses.
 
     A source of the same model that is not waited for reads along.
     """
-    wanted = [(d, source) for d in decodings for source in _sources(d, model) if source in d.wanted]
-    if not wanted:
-        return _distinct(d.guess(source) for d in decodings if d.wanted for source in _sources(d, model))
     return _distinct(
-        [
-            *(decoding.demand_ahead(source) for decoding, source in wanted),
-            *(
-                decoding.along(source)
-                for decoding, _ in wanted
-                for source in _sources(decoding, model)
-                if source not in decoding.wanted
-            ),
-        ]
+        _ahead(decoding, source)
+        for decoding in decodings
+        if decoding.wanted
+        for source in _sources(decoding, model)
     )
+
+
+def _ahead(decoding: Decoding, source: Source) -> Reading | None:
+    if source in decoding.wanted:
+        return decoding.demand_ahead(source)
+    if decoding.one_model:
+        return decoding.along(source)
+    return decoding.guess(source) if source is decoding.drafter else decoding.check(source)
 
 
 def patient(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
@@ -71,9 +71,11 @@ def patient(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
 
 
 def _is_worth_waiting(decoding: Decoding, model: Model) -> bool:
-    """Return whether one source alone is waited for, and the other has a model with more to guess."""
+    """Return whether the model checks guesses, and more of them may come before somebody waits for it."""
     mine = list(_sources(decoding, model))
-    return len(mine) == 1 and decoding.wanted == {mine[0]} and decoding.may_guess(mine[0].other)
+    if len(mine) != 1 or mine[0] is decoding.drafter:
+        return False
+    return mine[0] not in decoding.wanted or decoding.may_guess(decoding.drafter)
 
 
 SCHEDULES: Mapping[str, Schedule] = {

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from baco_core.bundle import ModelFiles
+from baco_core.cores import available_cores
 from baco_core.errors import ModelError
 from baco_core.options import check_ranges
 from baco_onnxruntime.adapter import read_adapter
@@ -32,7 +33,13 @@ Providers = Annotated[
     ),
 ]
 CudaDevice = Annotated[int, msgspec.Meta(description="Number of the CUDA device.", ge=0)]
-Threads = Annotated[int, msgspec.Meta(description="Threads of one pass; 0: one a physical core.", ge=0)]
+Threads = Annotated[
+    int,
+    msgspec.Meta(
+        description="Threads of one pass; 0: one a physical core, shared out among models that run at once.",
+        ge=0,
+    ),
+]
 Spinning = Annotated[
     bool,
     msgspec.Meta(
@@ -110,7 +117,7 @@ class OnnxRuntimeBackend:
         return {"cache": self._budget.used, "cache_limit": self._budget.limit}
 
     def _open(self, path: Path, files: ModelFiles) -> OnnxModel:
-        session, needs = self._sessions.get(path), Needs(self.prefill_chunk, self.exact)
+        session, needs = self._sessions.get(path, files.beside), Needs(self.prefill_chunk, self.exact)
         if isinstance(session.graph, FusedGraph):
             adapter = read_adapter(session, files.adapter) if files.adapter else {}
             return FusedModel(session, session.graph, files, needs, self._budget, adapter)
@@ -147,34 +154,45 @@ def _graph_for(files: ModelFiles, fewest: int) -> Path:
 
 
 class _Sessions:
-    """The sessions in use, by file. A session lives as long as a model of it."""
+    """The sessions in use, by file and share of the cores. A session lives as long as a model of it."""
 
     def __init__(self, backend: OnnxRuntimeBackend) -> None:
         self._placements = [
             Placement(provider, backend.cuda_device, backend.intra_op_threads, backend.spinning)
             for provider in backend.providers
         ]
-        self._open: WeakValueDictionary[Path, Session] = WeakValueDictionary()
+        self._open: WeakValueDictionary[tuple[Path, int], Session] = WeakValueDictionary()
 
-    def get(self, path: Path) -> Session:
-        """Return the session of that file, opened once."""
-        session = self._open.get(path)
+    def get(self, path: Path, beside: int) -> Session:
+        """Return the session of that file, opened once for each share of the cores."""
+        session = self._open.get((path, beside))
         if session is None:
-            session = self._open[path] = self._first_that_starts(path)
+            session = self._open[path, beside] = self._first_that_starts(path, beside)
         return session
 
-    def _first_that_starts(self, path: Path) -> Session:
+    def _first_that_starts(self, path: Path, beside: int) -> Session:
         failures: list[ModelError] = []
         for placement in self._placements[:-1]:
             try:
-                return self._settled(Session(path, placement), failures)
+                return self._settled(Session(path, _shared_out(placement, beside)), placement, failures)
             except ModelError as error:
                 failures.append(error)
-        return self._settled(Session(path, self._placements[-1]), failures)
+        last = self._placements[-1]
+        return self._settled(Session(path, _shared_out(last, beside)), last, failures)
 
-    def _settled(self, session: Session, failures: list[ModelError]) -> Session:
+    def _settled(self, session: Session, placement: Placement, failures: list[ModelError]) -> Session:
         """Stay with what started, and say once what did not."""
         if failures:
-            self._placements = [session.placement, *self._placements[len(failures) + 1 :]]
+            self._placements = [placement, *self._placements[len(failures) + 1 :]]
             _LOGGER.warning("%s Using '%s' instead.", failures[0], session.placement.provider)
         return session
+
+
+def _shared_out(placement: Placement, beside: int) -> Placement:
+    """Return a placement with a share of the cores, unless threads were asked for.
+
+    Models that run at the same time on all cores wait for each other: twice as slow as with half each.
+    """
+    if beside == 1 or placement.intra_op_threads or placement.provider != "cpu":
+        return placement
+    return replace(placement, intra_op_threads=max(1, available_cores() // beside))
