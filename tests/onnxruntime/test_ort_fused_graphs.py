@@ -66,7 +66,7 @@ def test_slots_and_names_are_read_from_the_graph() -> None:
         ([*ONE[:3], *past()], present(), "of 1 slots lacks the input 'total_sequence_length'"),
         ([*TWO[:-1], *past(".0", ".1")], present(".0", ".1"), "of 2 slots lacks the input 'unpad_indices'"),
         ([*ONE, Node("position_ids", [1, "T"], INT64), *past()], present(), "has the input 'position_ids'"),
-        ([*ONE[:2], Node("seqlens_k", ["S"], INT32), ONE[3], *past()], present(), "must have the shape"),
+        ([*ONE[:2], Node("seqlens_k", ["S"], INT32), ONE[3], *past()], present(), "[batch, heads, capacity"),
         ([*ONE[:3], replace(ONE[3], type=INT64), *past()], present(), "of int64 [1] must be int32"),
         (ONE, [], "has no KV-cache inputs"),
         ([*ONE, *past()], [], "has no 'present.0.key'"),
