@@ -72,7 +72,7 @@ def read_fused_graph(inputs: Iterable[NodeArg], outputs: Iterable[NodeArg], path
     parts = list(dict.fromkeys(match["part"] for match in pasts))
     if not parts:
         raise ModelError(f"{path}: the graph has no KV-cache inputs (past_key_values.*); export it again.")
-    cache = tuple(_read_cache(part, slots, given, made, path) for part in parts)
+    cache = tuple(_read_cache(part, slots, batched, given, made, path) for part in parts)
     width = read_width(made, path)
     return FusedGraph(slots, padded, cache, width, np.dtype(_LOGITS[made[LOGITS].type]), batched)
 
@@ -100,7 +100,7 @@ def _check_fed(names: set[str], given: dict[str, NodeArg], slots: int, padded: b
 
 
 def _read_cache(
-    part: str, slots: int, given: dict[str, NodeArg], made: dict[str, NodeArg], path: Path
+    part: str, slots: int, batched: bool, given: dict[str, NodeArg], made: dict[str, NodeArg], path: Path
 ) -> CacheTensor:
     past, present = f"past_key_values.{part}", f"present.{part}"
     ends = [f".{slot}" for slot in range(slots)] if slots > 1 else [""]
@@ -110,7 +110,7 @@ def _read_cache(
         if node is None or output is None:
             lost = past + end if node is None else present + end
             raise ModelError(f"{path}: a fused graph of {slots} slots has no {lost!r}; export it again.")
-        found = _shape(node, path)
+        found = _shape(node, batched, path)
         if shape not in (None, found) or output.type != node.type:
             raise ModelError(f"{path}: cache input {node.name!r} of {shown(node)} is not like its fellows.")
         shape = found
@@ -118,17 +118,14 @@ def _read_cache(
     return CacheTensor(past, present, 2, shape, cache_dtype(given[past + ends[0]], path))
 
 
-def _shape(node: NodeArg, path: Path) -> tuple[int, ...]:
+def _shape(node: NodeArg, batched: bool, path: Path) -> tuple[int, ...]:
     if len(node.shape) == 4:
         batch, heads, capacity, size = node.shape
-        if (
-            not (isinstance(batch, int) and batch != 1)
-            and isinstance(heads, int)
-            and isinstance(size, int)
-            and not isinstance(capacity, int)
-        ):
+        fits = not isinstance(batch, int) if batched else batch == 1
+        if fits and isinstance(heads, int) and isinstance(size, int) and not isinstance(capacity, int):
             return 1, heads, 0, size
+    first, free = ("batch", "capacity and batch") if batched else ("1", "the capacity")
     raise ModelError(
         f"{path}: cache input {node.name!r} of {shown(node)} must have the shape "
-        "[1, heads, capacity, head size], with the capacity free and, of a graph for a batch, the first."
+        f"[{first}, heads, capacity, head size], with {free} free."
     )
