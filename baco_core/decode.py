@@ -7,14 +7,17 @@ company is a schedule's business (see `schedules`) and cannot change what is wri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from baco_core.errors import PluginError
 from baco_core.lane import Lane
 from baco_core.pick import Picker
 from baco_core.router import Decider, Decision, DecisionPoint
-from baco_core.rows import Logits
+from baco_core.rows import Logits, largest
 from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
 
@@ -92,12 +95,12 @@ def decode(
         if speaker is None or token_id is None or rules.vocabularies[speaker].begins_word[token_id]:
             yield from _await(lanes, rules.needs)
             decision = _decide(lanes, decider, rules, position, bytes(written), speaker)
-            if decision.source is not speaker or token_id is None:
+            if decision.source is not speaker or token_id is None or decision.row is not None:
                 speaker = decision.source
                 yield from _await(lanes, [speaker])
-                token_id = _pick(lanes, picker, rules, speaker, position)
+                token_id = _pick(lanes, picker, rules, speaker, position, decision.row)
         # 3. its pick is written, and every lane takes note
-        row = lanes[speaker].row()
+        row = _row(lanes, speaker, decision)
         rows = {source: lane.row() for source, lane in lanes.items()} if rules.watched else {}
         data = _adds(rules, speaker, token_id, position)
         _note(lanes, rules, speaker, token_id, data)
@@ -114,9 +117,17 @@ def _await(lanes: Lanes, sources: Iterable[Source]) -> Generator[Wanted, None, N
         yield Wanted(missing)
 
 
-def _pick(lanes: Lanes, picker: Picker, rules: Rules, source: Source, position: int) -> int:
+def _pick(
+    lanes: Lanes, picker: Picker, rules: Rules, source: Source, position: int, blend: Logits | None = None
+) -> int:
     lane = lanes[source]
-    return picker.pick(lane.row(), lane.transcript.tokens(), position, rules.banned.get(source, ()))
+    row = lane.row() if blend is None else blend
+    return picker.pick(row, lane.transcript.tokens(), position, rules.banned.get(source, ()))
+
+
+def _row(lanes: Lanes, speaker: Source, decision: Decision | None) -> Logits:
+    """Return the row the token was picked from."""
+    return lanes[speaker].row() if decision is None or decision.row is None else decision.row
 
 
 def _decide(
@@ -129,7 +140,17 @@ def _decide(
         raise PluginError(
             f"{rules.router} answered {decision!r} at position {position}, not a Decision for a Source."
         )
+    if decision.row is not None:
+        _check_blend(decision.row, rules.vocabularies[decision.source].size, rules.router, position)
     return decision
+
+
+def _check_blend(row: Logits, size: int, router: str, position: int) -> None:
+    if row.shape != (size,) or row.dtype != np.float32 or not math.isfinite(largest(row)):
+        raise PluginError(
+            f"{router} answered a row at position {position} that is no distribution over {size} tokens: it "
+            f"must be float32 of shape ({size},), its largest value finite."
+        )
 
 
 def _adds(rules: Rules, speaker: Source, token_id: int, position: int) -> bytes:

@@ -21,7 +21,7 @@ from baco_core.plan import Plan, make_plan, would_run_at_once
 from baco_core.plugins import Plugins
 from baco_core.prefixes import PrefixCache
 from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messages, base_context, base_lead
-from baco_core.router import Generation, Router, speakers_of
+from baco_core.router import Generation, Router, asks_everywhere, speakers_of
 from baco_core.sampler import Sampler
 from baco_core.samples import Samples, Text
 from baco_core.scheduler import Scheduler
@@ -87,10 +87,22 @@ class Pipeline:
             texts,
             at_once=would_run_at_once(config.decode, speakers),
         )
-        _check_switching(config.decode, pair)
+        _check_switching(config.decode, router, pair)
         label = plugins.routers.entry(config.router.use).describe()
         make_plan(config.decode, pair, speakers)  # refuses, before anything is written, what cannot be kept
         return cls(pair, router, sampler, config.decode, config.prompts, plugins, label)
+
+    def using(self, config: Config) -> Pipeline:
+        """Return a pipeline on the same open pair with the router, sampler, decode and prompts of a config.
+
+        Raises BacoError for what the pair cannot do. Contexts that were read are kept apart.
+        """
+        router = self.plugins.routers.build(config.router, "router")
+        sampler = self.plugins.samplers.build(config.sampler, "sampler")
+        _check_switching(config.decode, router, self.pair)
+        make_plan(config.decode, self.pair, speakers_of(router))
+        label = self.plugins.routers.entry(config.router.use).describe()
+        return Pipeline(self.pair, router, sampler, config.decode, config.prompts, self.plugins, label)
 
     def stream(self, prompt: Prompt, *, trace: bool = False) -> Iterator[TokenEvent | Sample]:
         """Yield the token events of sample 0, then Sample 0, then those of sample 1, and so on.
@@ -166,7 +178,7 @@ class Pipeline:
             vocabularies=vocabularies,
             banned={Source.BASE: sorted(vocabularies[Source.BASE].end_ids)} if only_aligned_ends else {},
             max_new_tokens=self.decode.max_new_tokens,
-            switch_everywhere=self.decode.switch_at == "token",
+            switch_everywhere=self.decode.switch_at == "token" or asks_everywhere(self.router),
             watched=watched,
             speakers=speakers_of(self.router),
             lead=lead,
@@ -174,7 +186,12 @@ class Pipeline:
         )
 
 
-def _check_switching(decode: DecodeConfig, pair: Pair) -> None:
+def _check_switching(decode: DecodeConfig, router: Router, pair: Pair) -> None:
+    if pair.exchange == "text" and asks_everywhere(router):
+        raise ConfigError(
+            "router: this router decides at every token, which needs one vocabulary, but this pair has two "
+            "tokenizers; choose another router."
+        )
     if decode.switch_at == "token" and pair.exchange == "text":
         raise ConfigError(
             "decode.switch_at: 'token' needs one vocabulary, but this pair has two tokenizers, "

@@ -8,7 +8,7 @@ with a `Decision`. It sees logits and text, never a model, a cache or a sampler.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from baco_core.noise import UniformStream
@@ -28,6 +28,9 @@ class Decision:
     reason: str = ""
     signal: float | None = None
     threshold: float | None = None
+    row: Logits | None = field(default=None, compare=False)
+    """Logits to pick the token from in place of the source's own, (vocab_size,), float32: for baselines
+    that blend both models' rows. Such a router should have `at_every_token = True`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,10 @@ class Router(Protocol):
     """A frozen recipe for deciders.
 
     Optional attributes: `speakers: frozenset[Source]` (default both) says who may ever be chosen, so that
-    nobody reads for a model that never speaks. `replayable: bool` (default True) is False when asking twice
-    for one position costs or answers differently (a paid endpoint, say), for whoever would.
+    nobody reads for a model that never speaks. `at_every_token: bool` (default False) asks for a decision at
+    every token, as `switch_at: token` does, which needs one vocabulary. `replayable: bool` (default True) is
+    False when asking twice for one position costs or answers differently (a paid endpoint, say), for whoever
+    would.
     """
 
     @property
@@ -107,3 +112,8 @@ def speakers_of(router: Router) -> frozenset[Source]:
     """Return who may ever be chosen: what the router says, else both."""
     speakers: frozenset[Source] = getattr(router, "speakers", frozenset(Source))
     return speakers
+
+
+def asks_everywhere(router: Router) -> bool:
+    """Return whether the router wants to decide at every token."""
+    return bool(getattr(router, "at_every_token", False))
