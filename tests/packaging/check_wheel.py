@@ -8,6 +8,7 @@ from pathlib import Path
 
 PACKAGES = {
     "baco_core",
+    "baco_eval",
     "baco_exporters",
     "baco_onnxruntime",
     "baco_routers",
