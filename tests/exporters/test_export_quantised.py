@@ -89,9 +89,12 @@ def test_graphs_for_several_sequences_lie_in_the_bundle_and_share_the_weights(vi
     assert {path for path in views.manifest.files if path.endswith((".onnx", ".data"))} == {
         "model/model.onnx",
         "model/model.onnx.data",
+        "model/model.batch.onnx",
         *(f"model/model.slots{count}.onnx" for count in SLOTS),
     }
-    for path in (views.path(path) for path in views.member("base").slots.values()):
+    batch = views.member("base").batch
+    assert batch == "model/model.batch.onnx"
+    for path in (views.path(path) for path in [batch, *views.member("base").slots.values()]):
         places = [places_of(tensor) for tensor in load_bare(path).graph.initializer if tensor.external_data]
         assert {place["location"] for place in places} == {"model.onnx.data"}
 
