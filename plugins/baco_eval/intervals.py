@@ -1,0 +1,179 @@
+"""Bootstrap intervals over prompts.
+
+Prompts are drawn with replacement, the same draw for all methods, because methods differ less on one
+prompt than prompts differ. The bounds of a plane stay those of the full sample: what a resample puts
+outside lies on the edge. Percentiles after Efron and Tibshirani 1993, "An Introduction to the
+Bootstrap", chapter 13.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from baco_core.errors import ConfigError, LookUpError
+from baco_eval.frontier import Bounds, Points, Rule, bounds, coverage, dominance, normalise
+
+Shares = NDArray[np.float64]
+Statistic = Callable[[Shares], Mapping[str, float]]
+"""From how much each prompt counts, shape (p,), summing to 1, to one number a method."""
+
+RESAMPLES = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value of the full sample and the percentiles of its resamples."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """What the full sample and each resample of the prompts give every method."""
+
+    values: Mapping[str, float]
+    samples: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    """By method, shape (resamples,); sample i of all methods is of the same prompts."""
+
+    def interval(self, method: str, level: float = LEVEL) -> Interval:
+        """Return the interval of a method's value; LookUpError for a method that is not there."""
+        self._check(method)
+        return _interval(self.values[method], self.samples[method], level)
+
+    def difference(self, method: str, to: str, level: float = LEVEL) -> Interval:
+        """Return the interval of a method's value less that of `to`, resample by resample."""
+        self._check(method)
+        self._check(to)
+        return _interval(
+            self.values[method] - self.values[to], self.samples[method] - self.samples[to], level
+        )
+
+    def _check(self, method: str) -> None:
+        if method not in self.values:
+            raise LookUpError.unknown("method", method, self.values)
+
+
+def resample(prompts: int, count: int = RESAMPLES, seed: int = 0) -> Shares:
+    """Return how much each prompt counts in each resample, shape (count, prompts); rows sum to 1.
+
+    Raises ConfigError for less than one prompt or resample.
+    """
+    if prompts < 1 or count < 1:
+        raise ConfigError(f"a bootstrap needs a prompt and a resample, not {prompts} and {count}.")
+    drawn = np.random.default_rng(seed).integers(prompts, size=(count, prompts))
+    return np.stack([np.bincount(row, minlength=prompts) for row in drawn]) / prompts
+
+
+def bootstrap(statistic: Statistic, prompts: int, count: int = RESAMPLES, seed: int = 0) -> Resampled:
+    """Return the statistic of the full sample and of `count` resamples of the prompts.
+
+    Same arguments, same result. Raises ConfigError as `resample` does.
+    """
+    values = dict(statistic(np.full(prompts, 1 / max(prompts, 1))))
+    found = [statistic(shares) for shares in resample(prompts, count, seed)]
+    return Resampled(values, {name: np.array([each[name] for each in found]) for name in values})
+
+
+def average(parts: Sequence[Resampled]) -> Resampled:
+    """Return the mean of results over the same resamples: planes to a group, groups to the overall.
+
+    Raises ConfigError for none, for unlike methods and for unlike counts of resamples.
+    """
+    if not parts:
+        raise ConfigError("there is nothing to average; at least one plane must be measured.")
+    names = list(parts[0].values)
+    shapes = {tuple(sorted((n, s.shape) for n, s in part.samples.items())) for part in parts}
+    if len(shapes) > 1:
+        raise ConfigError("planes of unlike methods or resamples can't be averaged; measure all in each.")
+    return Resampled(
+        {name: math.fsum(part.values[name] for part in parts) / len(parts) for name in names},
+        {name: np.mean([part.samples[name] for part in parts], axis=0) for name in names},
+    )
+
+
+@dataclass(frozen=True)
+class Plane:
+    """What was measured in one plane: by method an array, shape (settings, prompts, 2), larger is better.
+
+    Every prompt must be measured in every setting; `everywhere` tells which are. Raises ConfigError
+    for arrays of other shapes, unlike numbers of prompts and values that are not finite.
+    """
+
+    methods: Mapping[str, NDArray[np.float64]]
+
+    def __post_init__(self) -> None:
+        if not self.methods:
+            raise ConfigError("there is no method; at least one is needed.")
+        arrays = {name: np.asarray(values, np.float64) for name, values in self.methods.items()}
+        for name, values in arrays.items():
+            _check(name, values)
+        if len({values.shape[1] for values in arrays.values()}) > 1:
+            counts = ", ".join(f"{name} {values.shape[1]}" for name, values in arrays.items())
+            raise ConfigError(f"methods have unlike numbers of prompts ({counts}); take the common ones.")
+        object.__setattr__(self, "methods", arrays)
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts were measured."""
+        return int(next(iter(self.methods.values())).shape[1])
+
+    @property
+    def bounds(self) -> Bounds:
+        """The bounds of the full sample, over all methods."""
+        return bounds(self.points(np.full(self.prompts, 1 / self.prompts)))
+
+    def points(self, shares: Shares) -> dict[str, Points]:
+        """Return each setting's mean over prompts, shape (settings, 2), in the metrics' units."""
+        return {name: np.einsum("p,spc->sc", shares, values) for name, values in self.methods.items()}
+
+    def coverage(self, count: int = RESAMPLES, seed: int = 0, rule: Rule = "staircase") -> Resampled:
+        """Return each method's Coverage under the bounds of the full sample."""
+        frozen = self.bounds
+        return bootstrap(
+            lambda shares: {
+                name: coverage(normalise(points, frozen, clip=True), rule)
+                for name, points in self.points(shares).items()
+            },
+            self.prompts,
+            count,
+            seed,
+        )
+
+    def dominance(self, count: int = RESAMPLES, seed: int = 0, by_size: bool = False) -> Resampled:
+        """Return each method's Dominance; bounds play no part in it."""
+        return bootstrap(lambda shares: dominance(self.points(shares), by_size), self.prompts, count, seed)
+
+
+def everywhere(values: ArrayLike) -> NDArray[np.bool_]:
+    """Say which prompts are measured in every setting; values shape (settings, prompts, ...), NaN is not."""
+    array = np.asarray(values, np.float64)
+    others = tuple(axis for axis in range(array.ndim) if axis != 1)
+    return np.asarray(np.isfinite(array).all(axis=others), np.bool_)
+
+
+def _check(name: str, values: NDArray[np.float64]) -> None:
+    if values.ndim != 3 or values.shape[2] != 2 or 0 in values.shape:
+        raise ConfigError(
+            f"method {name!r}: shape {values.shape}; it must be (settings, prompts, 2), neither of them 0."
+        )
+    bad = np.argwhere(~np.isfinite(values))
+    if bad.size:
+        raise ConfigError(
+            f"method {name!r}: setting {bad[0][0]}, prompt {bad[0][1]} is not measured "
+            f"({values[tuple(bad[0])]}); leave that prompt out of all methods."
+        )
+
+
+def _interval(value: float, samples: NDArray[np.float64], level: float) -> Interval:
+    if not 0 < level < 1:
+        raise ConfigError(f"the level of an interval must lie between 0 and 1, not {level}.")
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
