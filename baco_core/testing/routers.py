@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from baco_core.noise import UniformStream
-from baco_core.router import Decision, DecisionPoint, Generation, Router, StatefulDecider
+from baco_core.router import (
+    Decision,
+    DecisionPoint,
+    Generation,
+    Router,
+    StatefulDecider,
+    asks_everywhere,
+)
 from baco_core.rows import Logits
 from baco_core.source import Source
 from baco_core.vocabulary import Vocabulary
@@ -51,30 +58,37 @@ def check_router(
     It checks that the recipe is frozen and a value, `needs` a frozenset of Source, answers are
     decisions (None only with `may_pass`, for members of a `chain`), the same for the same point, of one
     generation apart from any other, without writing to rows or drawing from global random numbers,
-    for two vocabularies of different sizes and rows wider than them, and that a decider with state
-    gives it back. Questions to a member of the pair are answered by made-up numbers.
+    for two vocabularies of different sizes and rows wider than them (one vocabulary and rows of its
+    width, where the router is `at_every_token`), that rows it gives are distributions over the
+    speaker's vocabulary, and that a decider with state gives it back. Questions to a member of the pair
+    are answered by made-up numbers.
     """
     _check_recipe(router)
-    made = [make_trial(router.needs, length, seed + index) for index in range(trials)]
+    shared = asks_everywhere(router)
+    made = [make_trial(router.needs, length, seed + index, shared=shared) for index in range(trials)]
     for trial in made:
         answers = _decide(router, trial, range(length))
         _check_answers(answers, may_pass, getattr(router, "speakers", frozenset(Source)))
+        _check_rows(answers, trial.generation)
         _check_repeatable(router, trial, answers)
         _check_state(router, trial, answers)
     _check_apart(router, made)
 
 
-def make_trial(needs: frozenset[Source], length: int = 12, seed: int = 0) -> Trial:
-    """Return a generation with `length` decision points whose rows are random, tied, sharp or huge."""
+def make_trial(needs: frozenset[Source], length: int = 12, seed: int = 0, *, shared: bool = False) -> Trial:
+    """Return a generation with `length` decision points whose rows are random, tied, sharp or huge.
+
+    With `shared` both sources have one vocabulary, and rows are as wide as it.
+    """
     rng = np.random.default_rng(seed)
-    sizes = {Source.BASE: 24 + seed % 7, Source.ALIGNED: 40 + seed % 5}
+    sizes = {Source.BASE: 24 + seed % 7, Source.ALIGNED: 24 + seed % 7 if shared else 40 + seed % 5}
     vocabularies = {source: _vocabulary(size) for source, size in sizes.items()}
     generation = Generation(
         "Tell me a story.", MappingProxyType(vocabularies), UniformStream(seed, seed % 3), _consult
     )
     points = []
     for index in range(length):
-        rows = {source: _row(rng, sizes[source] + 3, index) for source in sorted(needs)}
+        rows = {source: _row(rng, sizes[source] + (0 if shared else 3), index) for source in sorted(needs)}
         current = None if index == 0 else list(Source)[int(rng.integers(2))]
         text = _TEXTS[index % len(_TEXTS)] if index else ""
         points.append(DecisionPoint(2 * index, text, MappingProxyType(rows), current))
@@ -108,7 +122,8 @@ def _check_recipe(router: Router) -> None:
         "`needs` must hold Source.BASE or Source.ALIGNED"
     )
     assert router.needs == twin.needs, "`needs` must not change"
-    assert isinstance(getattr(router, "replayable", True), bool), "`replayable` must be True or False"
+    for name in ("replayable", "at_every_token"):
+        assert isinstance(getattr(router, name, True), bool), f"`{name}` must be True or False"
     speakers = getattr(router, "speakers", frozenset(Source))
     assert isinstance(speakers, frozenset), "`speakers` must be a frozenset of sources"
     assert frozenset() < speakers <= frozenset(Source), "`speakers` must hold Source.BASE or Source.ALIGNED"
@@ -139,6 +154,16 @@ def _check_answers(answers: Sequence[Decision | None], may_pass: bool, speakers:
         assert answer.source in speakers, f"`speakers` lacks {answer.source}, who was chosen"
 
 
+def _check_rows(answers: Sequence[Decision | None], generation: Generation) -> None:
+    for answer in answers:
+        if answer is None or answer.row is None:
+            continue
+        size = generation.vocabularies[answer.source].size
+        fits = answer.row.shape == (size,) and answer.row.dtype == np.float32
+        assert fits, f"a decision's row must be float32 of shape ({size},), one logit a token of its source"
+        assert np.isfinite(answer.row.max()), "a decision's row must be a distribution: its largest finite"
+
+
 def _check_repeatable(router: Router, trial: Trial, answers: Sequence[Decision | None]) -> None:
     everything = range(len(trial.points))
     for _ in range(2):
@@ -146,6 +171,12 @@ def _check_repeatable(router: Router, trial: Trial, answers: Sequence[Decision |
         again = _decide(router, trial, everything)
         assert _global_state() == before, "use generation.uniform, not the global random numbers"
         assert again == answers, "the same points must give the same decisions in every run"
+        assert _rows_of(again) == _rows_of(answers), "the same points must give the same rows in every run"
+
+
+def _rows_of(answers: Sequence[Decision | None]) -> list[bytes | None]:
+    rows = [None if answer is None else answer.row for answer in answers]
+    return [None if row is None else row.tobytes() for row in rows]
 
 
 def _global_state() -> tuple[object, ...]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_routers(register: Callable[[str, Callable[..., Router]], None]) -> None:
-    """Name the routers of DESIGN 3."""
-    from baco_routers import chain, constant, content, judge, logit, rand
+    """Name the paper's routers and what they are compared with."""
+    from baco_routers import blend, chain, constant, content, judge, logit, rand
 
     register("base", constant.Base)
     register("aligned", constant.Aligned)
@@ -29,4 +29,6 @@ def register_routers(register: Callable[[str, Callable[..., Router]], None]) -> 
     register("h-fc", chain.HFc)
     register("judge", judge.Judge)
     register("nudging", logit.Nudging)
+    register("ensemble", blend.Ensemble)
+    register("contrast", blend.Contrast)
     register("chain", chain.Chain)

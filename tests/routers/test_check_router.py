@@ -169,6 +169,37 @@ def test_replayable_must_be_a_truth_value() -> None:
         check_router(Honest(Good, replayable="no"))
 
 
+@dataclass(frozen=True)
+class Blending:
+    """Gives rows of its own, right or wrong."""
+
+    width: int = 0
+    fill: float = 0.0
+    random: bool = False
+    at_every_token: bool = True
+    needs = frozenset(Source)
+
+    def start(self, generation: Generation) -> Blending:
+        return self
+
+    def decide(self, point: DecisionPoint) -> Decision:
+        noise = np.random.default_rng().random() if self.random else 0.0
+        size = point.rows[Source.BASE].size + self.width
+        return Decision(Source.ALIGNED, row=np.full(size, self.fill + noise, np.float32))
+
+
+def test_rows_of_a_routers_own_are_looked_at() -> None:
+    check_router(Blending())
+    for wrong, words in (
+        (Blending(width=1), "must be float32 of shape"),
+        (Blending(fill=float("-inf")), "must be a distribution"),
+        (Blending(random=True), "must give the same rows"),
+        (Blending(at_every_token=False), "must be float32 of shape"),
+    ):
+        with pytest.raises(AssertionError, match=words):
+            check_router(wrong)
+
+
 @dataclass
 class Thawed:
     needs: frozenset[Source] = BASE

@@ -17,12 +17,13 @@ from baco_core.exchange import SharedTokens
 from baco_core.lane import Lane, Prefix
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
-from baco_core.router import Router
+from baco_core.router import Router, asks_everywhere
 from baco_core.sampler import Sampler
 from baco_core.scheduler import Scheduler
 from baco_core.schedules import SCHEDULES
 from baco_core.source import Source
 from baco_core.testing.fakes import FakeModel, fake_vocabulary
+from baco_routers.blend import Contrast, Ensemble
 from baco_routers.chain import Chain, HFc, HPunc, PFc, PPunc
 from baco_routers.constant import Aligned, Base
 from baco_routers.content import Fc, Punc
@@ -39,12 +40,15 @@ ALIGNED_ALONE = [
     *(P(0), H(math.inf), Rand(0), Nudging(2), Punc(fires_on="all"), Fc(fires_on="all")),
     *(PPunc(0), HPunc(math.inf), PFc(0), HFc(math.inf), PPunc(2, fires_on="all"), HFc(-1, fires_on="all")),
     *(Chain((Punc(), Aligned())), Chain((P(0), Base()))),
+    *(Ensemble(0), Ensemble(0, "logits"), Contrast(1)),
 ]
 BASE_ALONE = [
     *(P(1.01), P(math.inf), H(-1), Rand(1), Nudging(0), Punc(fires_on="none"), Fc(fires_on="none")),
     *(PPunc(1.01, fires_on="none"), HPunc(-1, fires_on="none"), Chain((Fc(fires_on="none"),))),
+    *(Ensemble(1), Ensemble(1, "logits"), Contrast(0)),
 ]
 EVERY = [Rand(0.5), P(0.3), H(2.0), Punc(), Fc(), PPunc(0.4), HPunc(2.0), PFc(0.5), HFc(2.0), Nudging(0.3)]
+BLENDS: list[Router] = [Ensemble(), Ensemble(0.3, "logits"), Contrast(), Contrast(2, plausible=0.1)]
 
 seeds = st.integers(0, 2**32)
 
@@ -62,7 +66,7 @@ def write(
         for source, model in models.items()
     }
     known = generation(WORDS, seed=seed)
-    rules = Rules(router.needs, known.vocabularies, {}, LENGTH)
+    rules = Rules(router.needs, known.vocabularies, {}, LENGTH, asks_everywhere(router))
     scheduler = Scheduler([*models.values()], SCHEDULES[schedule], Inline())
     scheduler.add(Decoding(lanes, router.start(known), Picker(sampler, GumbelNoise(seed)), rules))
     written: list[tuple[int, Source]] = []
@@ -93,7 +97,7 @@ def test_routers_at_the_other_end_write_as_the_base_model_alone(
     assert write(router, seed, sampler) == write(Base(), seed, sampler)
 
 
-@pytest.mark.parametrize("router", EVERY, ids=repr)
+@pytest.mark.parametrize("router", [*EVERY, *BLENDS[:3]], ids=repr)
 @settings(max_examples=5)
 @given(seed=seeds, sampler=st.sampled_from(SAMPLERS))
 def test_a_pair_of_equal_models_writes_as_that_model_whatever_the_router(
@@ -104,7 +108,7 @@ def test_a_pair_of_equal_models_writes_as_that_model_whatever_the_router(
     )
 
 
-@pytest.mark.parametrize("router", EVERY, ids=repr)
+@pytest.mark.parametrize("router", [*EVERY, *BLENDS], ids=repr)
 @settings(max_examples=5)
 @given(seed=seeds, sampler=st.sampled_from(SAMPLERS))
 def test_lazy_writes_what_plain_writes(router: Router, seed: int, sampler: Sampler) -> None:
@@ -117,3 +121,10 @@ def test_between_their_ends_routers_let_both_models_write() -> None:
         written = [source for seed in range(12) for _, source in write(router, seed, Multinomial())]
         shares[router] = np.mean([source is BASE for source in written])
     assert all(0.02 < share < 0.98 for share in shares.values()), shares
+
+
+@pytest.mark.parametrize("router", BLENDS, ids=repr)
+def test_between_their_ends_blends_write_what_neither_model_writes(router: Router) -> None:
+    mixed = tokens(write(router, 3, Multinomial()))
+    assert mixed != tokens(write(Base(), 3, Multinomial()))
+    assert mixed != tokens(write(Aligned(), 3, Multinomial()))

@@ -25,7 +25,7 @@ ROUTERS: dict[str, Callable[..., Router]] = {}
 plugin.register_routers(ROUTERS.__setitem__)
 NAMES = (
     *("base", "aligned", "rand", "p", "h", "punc", "fc", "p-punc", "h-punc", "p-fc", "h-fc"),
-    *("judge", "nudging", "chain"),
+    *("judge", "nudging", "ensemble", "contrast", "chain"),
 )
 GIVEN: dict[str, dict[str, Any]] = {"judge": {"member": "base"}, "chain": {"routers": (Punc(), P(0.3))}}
 

@@ -38,6 +38,8 @@ ROUTERS: Mapping[str, Mapping[str, Any]] = {
     "h-fc": {"gamma": 1.5},
     "nudging": {"gamma": 0.4},
     "judge": {"member": "aligned"},
+    "ensemble": {"weight": 0.4},
+    "contrast": {"alpha": 1.5},
     "chain": {"routers": [{"use": "punc"}, {"use": "rand", "options": {"gamma": 0.5}}]},
 }
 END_POINTS = [
@@ -55,6 +57,10 @@ END_POINTS = [
     ("p-fc", {"gamma": 1.5, "fires_on": "none"}, "base"),
     ("nudging", {"gamma": 1.5}, "aligned"),
     ("nudging", {"gamma": 0.0}, "base"),
+    ("ensemble", {"weight": 0.0}, "aligned"),
+    ("ensemble", {"weight": 1.0, "rule": "logits"}, "base"),
+    ("contrast", {"alpha": 1.0}, "aligned"),
+    ("contrast", {"alpha": 0.0}, "base"),
 ]
 
 
