@@ -1,4 +1,4 @@
-"""Registries of factories: names from which YAML builds routers, samplers and backends."""
+"""Registries of factories: names from which YAML builds routers, samplers, backends, tasks and the like."""
 
 from __future__ import annotations
 
@@ -108,8 +108,24 @@ def _check_backend(made: object, label: str) -> Backend:
     return cast("Backend", made)
 
 
+def _check_task(made: object, label: str) -> object:
+    """Return the task; PluginError when it is none."""
+    if not callable(getattr(made, "prompts", None)):
+        raise PluginError(f"{label} is no task: it has no method 'prompts'.")
+    return made
+
+
+def _check_baseline(made: object, label: str) -> object:
+    """Return the baseline; PluginError when it is none."""
+    if not callable(getattr(made, "generate", None)):
+        raise PluginError(f"{label} is no baseline: it has no method 'generate'.")
+    return made
+
+
 CHECKS: dict[str, Callable[[object, str], object]] = {
     "router": _check_router,
     "sampler": _check_sampler,
     "backend": _check_backend,
+    "task": _check_task,
+    "baseline": _check_baseline,
 }

@@ -46,9 +46,9 @@ class Plugins:
         self.samplers: FactoryRegistry[Sampler] = FactoryRegistry("sampler", self.parts)
         self.bundles: Registry[Path] = Registry("bundle")
         self.exporters: Registry[Callable[..., Any]] = Registry("exporter")
-        self.metrics: Registry[Callable[..., Any]] = Registry("metric")
-        self.tasks: Registry[Callable[..., Any]] = Registry("task")
-        self.baselines: Registry[Callable[..., Any]] = Registry("baseline")
+        self.metrics: FactoryRegistry[Any] = FactoryRegistry("metric", self.parts)
+        self.tasks: FactoryRegistry[Any] = FactoryRegistry("task", self.parts)
+        self.baselines: FactoryRegistry[Any] = FactoryRegistry("baseline", self.parts)
         self.commands: Registry[Command] = Registry("command")
         self._manager = new_manager()
         self._owners: dict[str, Owner] = {}

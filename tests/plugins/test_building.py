@@ -255,3 +255,30 @@ def test_every_registered_router_and_sampler_is_built_from_its_defaults_or_says_
                 registry.build(part(name), "part")  # type: ignore[attr-defined]
             except BacoError as error:
                 assert "p.yaml: part.options" in str(error)  # noqa: PT017 - both ways are right
+
+
+@pytest.mark.parametrize(("kind", "method"), [("task", "prompts"), ("baseline", "generate")])
+def test_what_is_no_task_or_baseline_is_refused_and_options_are_checked(kind: str, method: str) -> None:
+    @dataclass(frozen=True)
+    class Right:
+        size: int = 3
+
+        def __getattr__(self, name: str) -> Any:
+            if name != method:
+                raise AttributeError(name)
+            return list
+
+    class Mine:
+        @hookimpl
+        def register_tasks(self, register: Callable[[str, object], None]) -> None:
+            register("wrong", lambda: 3)
+            register("right", Right)
+
+        register_baselines = register_tasks
+
+    registry = getattr(load_plugins(given={"mine": Mine()}), f"{kind}s")
+    assert registry.build(part("right", size=4), kind) == Right(4)
+    with pytest.raises(ConfigError, match=rf"^p.yaml: {kind}.options.size: expected int, got 'x'"):
+        registry.build(part("right", size="x"), kind)
+    with pytest.raises(PluginError, match=f"^{kind.title()} 'wrong' .* is no {kind}: it has no method"):
+        registry.build(part("wrong"), kind)
