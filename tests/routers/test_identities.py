@@ -47,7 +47,18 @@ BASE_ALONE = [
     *(PPunc(1.01, fires_on="none"), HPunc(-1, fires_on="none"), Chain((Fc(fires_on="none"),))),
     *(Ensemble(1), Ensemble(1, "logits"), Contrast(0)),
 ]
-EVERY: list[Router] = [Rand(0.5), P(0.3), H(2.0), Punc(), Fc(), PPunc(0.4), HPunc(2.0), PFc(0.5), HFc(2.0), Nudging(0.3)]
+EVERY: list[Router] = [
+    Rand(0.5),
+    P(0.3),
+    H(2.0),
+    Punc(),
+    Fc(),
+    PPunc(0.4),
+    HPunc(2.0),
+    PFc(0.5),
+    HFc(2.0),
+    Nudging(0.3),
+]
 BLENDS: list[Router] = [Ensemble(), Ensemble(0.3, "logits"), Contrast(), Contrast(2, plausible=0.1)]
 
 seeds = st.integers(0, 2**32)
