@@ -73,7 +73,7 @@ class Pair:
         """Return ln P(answer | question) of each answer, in nats, read in a sequence of its own."""
         member = self.members[source]
         asked = member.model.open()
-        first = asked.extend(question)
+        first = asked.prefill(question)
         tokens = [member.tokenizer.encode_text(answer.encode()) for answer in answers]
         return [_log_probability(asked.fork(1)[0], first, answer) for answer in tokens]
 

@@ -78,15 +78,12 @@ class Pipeline:
         sampler = plugins.samplers.build(config.sampler, "sampler")
         backend = plugins.backends.build(config.backend, "backend")
         texts = min(config.decode.n, config.decode.batch)
-        speakers = speakers_of(router)
-        pair = open_pair(
-            config.pair,
-            backend,
-            plugins.bundles,
-            str(Where(config.origin, "pair")),
-            texts,
-            at_once=would_run_at_once(config.decode, speakers),
-        )
+        speakers, where = speakers_of(router), str(Where(config.origin, "pair"))
+        at_once = would_run_at_once(config.decode, speakers)
+        pair = open_pair(config.pair, backend, plugins.bundles, where, texts, at_once=at_once)
+        if at_once and not make_plan(config.decode, pair, speakers).concurrent:
+            # rows turned out to be inexact, or the models to be one: then each may have all cores
+            pair = open_pair(config.pair, backend, plugins.bundles, where, texts)
         _check_switching(config.decode, router, pair)
         label = plugins.routers.entry(config.router.use).describe()
         make_plan(config.decode, pair, speakers)  # refuses, before anything is written, what cannot be kept

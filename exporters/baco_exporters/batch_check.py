@@ -14,46 +14,48 @@ from baco_exporters.reader import GraphReader, cache_like, open_session
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LENGTHS = (4, 7, 1)
+_LENGTHS = (4, 7, 2)
 """Tokens that the three sequences have read at the end."""
 
 
 def batch_difference(single: Path, batch: Path, found: Sequence[Reference]) -> float:
     """Return the largest difference of a row to a lone sequence's, as a fraction of their rms (at least 1).
 
-    Three sequences of unlike lengths are read a token a pass, each beside those that still read.
+    Three sequences of unlike tokens and lengths are read a token a pass, beside each other. NaN when
+    either has one.
     """
-    ids = found[0].ids[: max(_LENGTHS)]
-    alone = next(rows for _, rows in GraphReader(single).read(ids, [(0, len(ids))]))
-    scale = max(1.0, float(np.sqrt(np.mean(np.square(alone, dtype=np.float64)))))
-    read = _read_beside(batch, ids)
-    worst = max(
-        float(np.abs(read[at, which] - alone[at]).max())
-        for which, length in enumerate(_LENGTHS)
-        for at in range(length)
-    )
-    return worst / scale
+    ids = list(found[0].ids)
+    texts = [ids[which:][:length][::-1] for which, length in enumerate(_LENGTHS)]
+    reader = GraphReader(single)
+    alone = [next(rows for _, rows in reader.read(text, [(0, len(text))])) for text in texts]
+    together = _read_beside(batch, texts)
+    scale = max(1.0, float(np.sqrt(np.mean(np.square(np.concatenate(alone), dtype=np.float64)))))
+    differences = [
+        np.abs(together[: len(rows), which] - rows).max() for which, rows in enumerate(alone) if len(rows)
+    ]
+    return float(np.max(differences)) / scale
 
 
-def _read_beside(path: Path, ids: Sequence[int]) -> NDArray[np.float32]:
+def _read_beside(path: Path, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
     """Return rows [position, sequence, vocabulary]; behind a sequence's end they mean nothing."""
     import onnxruntime
 
-    session, count = open_session(path), len(_LENGTHS)
+    session, count, longest = open_session(path), len(texts), max(map(len, texts))
     value = onnxruntime.OrtValue.ortvalue_from_numpy
     cache = {
-        each.name: value(np.repeat(cache_like(each, max(_LENGTHS) + 1), count, axis=0))
+        each.name: value(np.repeat(cache_like(each, longest + 1), count, axis=0))
         for each in session.get_inputs()
         if each.name.startswith("past_key_values.")
     }
     rows = []
-    for at, token in enumerate(ids):
-        starts = np.minimum(at, _LENGTHS)
+    for at in range(longest):
+        starts = np.array([min(at, len(text)) for text in texts], np.int32)
+        tokens = [text[at] if at < len(text) else 0 for text in texts]
         binding = session.io_binding()
         for name, array in {
-            "input_ids": np.full((count, 1), token, np.int64),
+            "input_ids": np.array(tokens, np.int64)[:, None],
             "logits_indices": np.arange(count),
-            "seqlens_k": starts.astype(np.int32),
+            "seqlens_k": starts,
             "total_sequence_length": np.array([starts.max() + 1], np.int32),
         }.items():
             binding.bind_cpu_input(name, array)

@@ -277,5 +277,5 @@ def _wrong_batch(difference: Callable[[], float], allowed: float) -> str:
     try:
         found = difference()
     except Exception as error:  # the runtime has many kinds of them
-        return str(error).splitlines()[0]
+        return f"{type(error).__name__} {error}".splitlines()[0]
     return "" if found <= allowed else f"its rows differ by {found:.3g} of their size"

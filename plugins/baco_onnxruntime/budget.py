@@ -31,7 +31,8 @@ class Budget:
     @property
     def used(self) -> int:
         """Bytes that are leased."""
-        return sum(lease.bytes for lease in self._leases)
+        with self._lock:
+            return sum(lease.bytes for lease in self._leases)
 
     def on_shortage(self, reclaim: Callable[[], None]) -> None:
         """Call the bound method `reclaim`, while its object lives, before anything is refused."""

@@ -212,9 +212,9 @@ class FusedSequence(OnnxSequence):
         self.buffer = longer
 
     def move(self, buffer: KvBuffer) -> None:
-        """Go on with a buffer that holds the same."""
+        """Go on with a buffer that holds the same, and let go of the old one."""
         self._retire()
-        self.buffer = buffer
+        self.buffer, self._slots = buffer, None
 
     def held(self) -> KvBuffer:
         """Return the buffer, which there is once something is being read."""

@@ -67,7 +67,7 @@ def read_fused_graph(inputs: Iterable[NodeArg], outputs: Iterable[NodeArg], path
     batched = not isinstance(given[LENGTHS].shape[0], int)
     slots = 1 if batched else _read_slots(given, path)
     pasts = [match for name in given if (match := _PAST.fullmatch(name))]
-    padded = slots > 1 or "pad_indices" in given
+    padded = slots > 1 or ("pad_indices" in given and not batched)
     _check_fed(set(given) - {match[0] for match in pasts}, given, slots, padded, path)
     parts = list(dict.fromkeys(match["part"] for match in pasts))
     if not parts:

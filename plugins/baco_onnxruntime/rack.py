@@ -20,6 +20,9 @@ from baco_onnxruntime.fused_graph import FusedGraph
 from baco_onnxruntime.graph import LOGITS
 from baco_onnxruntime.session import Session
 
+MOST_RANGES = 32
+"""Bindings that are kept; they are quickly made anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Single:
@@ -46,6 +49,7 @@ class Rack:
         self._graph = graph
         self._buffers = buffers
         self._vocab_size = vocab_size
+        self._logits = _Logits(session, vocab_size, graph.logits_dtype)
         self._adapter = dict(adapter)
         self._seats: list[KvBuffer | None] = []
         self._capacity = 0
@@ -66,7 +70,7 @@ class Rack:
 
     def take(self, buffer: KvBuffer | None, length: int) -> KvBuffer:
         """Return a free seat that holds the first `length` positions of a buffer."""
-        at = next(i for i, seat in enumerate(self._seats) if seat is None or seat.retired)
+        at = next(at for at in range(len(self._seats)) if self._is_free(at))
         seat = self._seats[at] = KvBuffer(self._capacity, Lease(0), [])
         self._settle(at, seat)
         if buffer is not None:
@@ -84,6 +88,7 @@ class Rack:
 
         `fewest` is how many rows the kernels outside of attention must be given.
         """
+        self._close_up([single.buffer for single in singles])
         places = {self._place(single.buffer): single for single in singles}
         first, last = self._span(min(places), max(places) + 1, fewest)
         chosen = self._range(first, last)
@@ -96,6 +101,28 @@ class Rack:
         found = iter(np.array(rows[: len(wanted)], np.float32))
         none = np.empty((0, self._vocab_size), np.float32)
         return [next(found)[None] if single.wanted else none for single in singles], seconds
+
+    def _close_up(self, buffers: Sequence[KvBuffer]) -> None:
+        """Move the last into free seats while more than half of the range would have nothing to read."""
+        places = sorted(map(self._place, buffers))
+        while places[-1] - places[0] + 1 > 2 * len(places):
+            free = [at for at in range(places[0], places[-1]) if self._is_free(at)]
+            if not free:
+                return
+            self._shift(places.pop(), free[0])
+            places = sorted([*places, free[0]])
+
+    def _is_free(self, at: int) -> bool:
+        seat = self._seats[at]
+        return seat is None or seat.retired
+
+    def _shift(self, source: int, target: int) -> None:
+        seat = self._seats[source]
+        assert seat is not None  # noqa: S101  somebody sits there
+        for block in self._blocks:
+            block[:, target, :, : seat.filled] = block[:, source, :, : seat.filled]
+        self._seats[source], self._seats[target] = None, seat
+        self._settle(target, seat)
 
     def _place(self, buffer: KvBuffer) -> int:
         return next(at for at, seat in enumerate(self._seats) if seat is buffer)
@@ -113,11 +140,13 @@ class Rack:
         return 0, 0 if seat is None or seat.retired else seat.filled
 
     def _range(self, first: int, last: int) -> _Range:
+        if len(self._ranges) >= MOST_RANGES:
+            self._ranges.clear()
         if (first, last) not in self._ranges:
             self._ranges[first, last] = _Range(
                 self._session,
                 self._graph,
-                self._vocab_size,
+                self._logits,
                 self._adapter,
                 self._buffers.views(self._blocks, first, last),
             )
@@ -144,6 +173,26 @@ class Rack:
         seat.values = self._buffers.views(self._blocks, at, at + 1)
 
 
+class _Logits:
+    """Where logits come out: views of one memory, for any number of rows."""
+
+    def __init__(self, session: Session, vocab_size: int, dtype: np.dtype[Any]) -> None:
+        self._session = session
+        self._width = vocab_size
+        self._memory = np.empty(0, dtype)
+        self._views: dict[int, tuple[NDArray[Any], Any]] = {}
+
+    def of(self, rows: int) -> tuple[NDArray[Any], Any]:
+        """Return an array of shape (1, rows, vocab_size), and its OrtValue."""
+        size = rows * self._width
+        if size > self._memory.size:
+            self._memory, self._views = np.empty(size, self._memory.dtype), {}
+        if rows not in self._views:
+            array = self._memory[:size].reshape(1, rows, self._width)
+            self._views[rows] = array, self._session.host_value(array)
+        return self._views[rows]
+
+
 class _Range:
     """The binding of a range of seats; what is fed lies where the runtime reads it."""
 
@@ -151,17 +200,15 @@ class _Range:
         self,
         session: Session,
         graph: FusedGraph,
-        vocab_size: int,
+        logits: _Logits,
         adapter: Mapping[str, Any],
         values: Sequence[Any],
     ) -> None:
         count = int(values[0].shape()[0])
         self._session = session
-        self._width = vocab_size
-        self._dtype = graph.logits_dtype
-        self._outputs: dict[int, tuple[NDArray[Any], Any]] = {}
-        self._bound = 0
-        self._values: list[Any] = []
+        self._logits = logits
+        self._bound: NDArray[Any] | None = None
+        self._values: dict[str, Any] = {}
         self.binding = session.binding()
         self._ids = self._input("input_ids", np.zeros((count, 1), np.int64))
         self._lasts = self._input("seqlens_k", np.zeros(count, np.int32))
@@ -186,18 +233,15 @@ class _Range:
         if len(indices) != len(self._indices):
             self._indices = self._input("logits_indices", np.zeros(len(indices), np.int64))
         self._indices[:] = indices
-        if len(indices) not in self._outputs:
-            array = np.empty((1, len(indices), self._width), self._dtype)
-            self._outputs[len(indices)] = array, self._session.host_value(array)
-        array, value = self._outputs[len(indices)]
-        if self._bound != len(indices):
-            self._bound = len(indices)
+        array, value = self._logits.of(len(indices))
+        if self._bound is not array:
+            self._bound = array
             self.binding.bind_ortvalue_output(LOGITS, value)
         found: NDArray[Any] = array[0]
         return found
 
     def _input(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         value = self._session.host_value(array)
-        self._values.append(value)
+        self._values[name] = value
         self.binding.bind_ortvalue_input(name, value)
         return array

@@ -65,6 +65,7 @@ class Slots:
         self._logits = np.empty((1, 0, vocab_size), graph.logits_dtype)
         self._names = [graph.names(slot) for slot in range(graph.slots)]
         self._held: list[KvBuffer | None] = [None] * graph.slots
+        self._bound: list[list[Any] | None] = [None] * graph.slots
         self._used = [0] * graph.slots
         self._scratch: KvBuffer | None = None
         self._passes = 0
@@ -102,6 +103,7 @@ class Slots:
             if held is None:
                 waiting.append(visit)
             else:
+                self._bind(held, visit.buffer)
                 seats[held] = visit
         free = sorted(set(range(self._graph.slots)) - set(seats), key=self._used.__getitem__)
         for slot, visit in zip(free, waiting, strict=False):
@@ -193,9 +195,9 @@ class Slots:
         return self._scratch
 
     def _bind(self, slot: int, buffer: KvBuffer) -> None:
-        if self._held[slot] is buffer:
-            return
+        if self._held[slot] is buffer and self._bound[slot] is buffer.values:
+            return  # a seat keeps its buffer's name, not its place
         for (past, present), value in zip(self._names[slot], buffer.values, strict=True):
             self._binding.bind_ortvalue_input(past, value)
             self._binding.bind_ortvalue_output(present, value)
-        self._held[slot] = buffer
+        self._held[slot], self._bound[slot] = buffer, buffer.values

@@ -40,6 +40,19 @@ def test_a_wrong_graph_for_a_batch_is_found(tmp_path: Path) -> None:
     assert batch_difference(single, batch, references()) > 0.1
 
 
+@pytest.mark.parametrize("order", [[1, 0, 2], [0, 0, 0]])
+def test_sequences_that_are_mixed_up_are_found(order: list[int], tmp_path: Path) -> None:
+    model = fused("llama").model
+    single, mixed = saved(model, tmp_path / "model.onnx"), with_batch(model)
+    flat = next(node for node in mixed.graph.node if node.name == "head/Flatten")
+    mixed.graph.initializer.append(onnx.numpy_helper.from_array(np.array(order), "order"))
+    at = list(mixed.graph.node).index(flat)
+    mixed.graph.node.insert(at, onnx.helper.make_node("Gather", [flat.input[0], "order"], ["mixed"], axis=0))
+    flat.input[0] = "mixed"
+    batch = saved(mixed, tmp_path / "model.batch.onnx")
+    assert batch_difference(single, batch, references()) > 0.01
+
+
 def test_what_is_not_fused_gets_none() -> None:
     with pytest.raises(ExportError, match="Fuse it first"):
         with_batch(exported("llama")[0])

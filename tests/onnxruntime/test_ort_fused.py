@@ -157,6 +157,57 @@ def test_seats_grow_move_and_are_left_without_a_trace(load: Load) -> None:
     assert longest > 128, "buffers grew"
 
 
+def test_a_context_is_read_where_its_seat_is_now(load: Load) -> None:
+    """A block that grows moves its seats, and what reads contexts must follow."""
+    model = beside(load)
+    one = model.open()
+    one.prefill(TOKENS[:9])
+    one.extend([1])
+    one.prefill(TOKENS[9:12])
+    others = [model.open() for _ in range(5)]
+    for other in others:
+        other.prefill(TOKENS[:4])
+    model.extend_many(others, [[2]] * 5, [1] * 5)
+    one.rewind(9)
+    one.prefill(TOKENS[9:20])
+    fresh = model.open()
+    fresh.prefill(TOKENS[:20])
+    assert np.array_equal(one.extend([3]), fresh.extend([3]))
+
+
+def test_stragglers_move_together(load: Load) -> None:
+    model = beside(load)
+    sequences = [model.open() for _ in range(12)]
+    for at, one in enumerate(sequences):
+        one.prefill(TOKENS[at : at + 4])
+    model.extend_many(sequences, [[7]] * 12, [1] * 12)
+    kept = [sequences[2], sequences[11]]
+    del sequences, one
+    gc.collect()
+    rows = model.extend_many(kept, [[8], [9]], [1, 1])
+    for start, token, got in ((2, 8, rows[0]), (11, 9, rows[1])):
+        fresh = model.open()
+        fresh.prefill(TOKENS[start : start + 4])
+        assert np.array_equal(fresh.extend([7, token]), got)
+
+
+def test_long_texts_leave_nothing_behind(load: Load) -> None:
+    """Who reads with and without rows in turns keeps no array of each pass."""
+    model = beside(load)
+    one = model.open()
+    one.prefill(TOKENS[:4])
+    one.extend([1])
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(200):
+        one.extend([1, 2], rows=1)
+        one.rewind(5)
+        one.extend([1], rows=0)
+        one.rewind(5)
+    gc.collect()
+    assert len(gc.get_objects()) < before + 100
+
+
 def test_seats_count_against_the_budget(load: Load) -> None:
     model = beside(load, cache_memory_mib=1)
     sequences = [model.open() for _ in range(9)]
