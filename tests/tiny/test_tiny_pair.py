@@ -233,3 +233,13 @@ def counted(sample: Sample, schedule: str) -> Usage:
     if schedule != "speculative":
         return sample.usage
     return replace(sample.usage, base_forwards=0, aligned_forwards=0, drafted=0, accepted=0)
+
+
+def test_models_that_take_turns_have_all_cores() -> None:
+    """Only models that run at the same time share the cores out; inexact ones are found out late."""
+    for option in ("true", "false"):
+        config = load_config(None, [f"backend.options.exact={option}"])
+        pipeline = Pipeline.from_config(config, load_plugins(config.plugins))
+        for member in pipeline.pair.members.values():
+            threads = member.model.session.placement.intra_op_threads  # type: ignore[attr-defined]
+            assert (threads > 0) is pipeline.plan.concurrent
