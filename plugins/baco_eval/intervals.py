@@ -22,6 +22,7 @@ Shares = NDArray[np.float64]
 Statistic = Callable[[Shares], Mapping[str, float]]
 """From how much each prompt counts, shape (p,), summing to 1, to one number a method."""
 
+GROUPS = ("lexical", "semantic")
 RESAMPLES = 1000
 LEVEL = 0.95
 
@@ -97,6 +98,22 @@ def average(parts: Sequence[Resampled]) -> Resampled:
         {name: math.fsum(part.values[name] for part in parts) / len(parts) for name in names},
         {name: np.mean([part.samples[name] for part in parts], axis=0) for name in names},
     )
+
+
+def by_group(planes: Mapping[tuple[str, str], Resampled], groups: Mapping[str, str]) -> dict[str, Resampled]:
+    """Return the mean over the planes of each group, and under `overall` the mean of the groups.
+
+    `planes` has (diversity metric, quality metric) as keys; `groups` gives each diversity metric's group,
+    `lexical` or `semantic`. A group without a plane is left out, and `overall` with it. Raises ConfigError
+    as `average` does and for a metric without a group.
+    """
+    found: dict[str, list[Resampled]] = {}
+    for diversity, quality in planes:
+        if groups.get(diversity) not in GROUPS:
+            raise ConfigError(f"metric {diversity!r} is no lexical or semantic one; it makes no plane.")
+        found.setdefault(groups[diversity], []).append(planes[diversity, quality])
+    means = {group: average(found[group]) for group in GROUPS if group in found}
+    return {**means, "overall": average(list(means.values()))} if len(means) == len(GROUPS) else means
 
 
 @dataclass(frozen=True)

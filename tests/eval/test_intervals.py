@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from baco_core.errors import ConfigError, LookUpError
 from baco_eval.frontier import coverage, dominance, normalise
-from baco_eval.intervals import Interval, Plane, Resampled, average, bootstrap, everywhere, resample
+from baco_eval.intervals import Interval, Plane, Resampled, average, bootstrap, by_group, everywhere, resample
 
 
 def made(seed: int = 0, prompts: int = 12, **settings: int) -> Plane:
@@ -103,6 +103,20 @@ def test_planes_average_to_groups_resample_by_resample() -> None:
     mean = average([first, second])
     assert mean.values["a"] == pytest.approx((first.values["a"] + second.values["a"]) / 2)
     assert mean.samples["b"] == pytest.approx((first.samples["b"] + second.samples["b"]) / 2)
+
+
+def test_the_overall_mean_is_that_of_the_groups_and_not_of_the_planes() -> None:
+    one, two, three = (Resampled({"m": value}, {"m": np.full(3, value)}) for value in (0.2, 0.4, 0.9))
+    planes = {("distinct-1", "reward"): one, ("ead", "reward"): two, ("vendi", "reward"): three}
+    groups = {"distinct-1": "lexical", "ead": "lexical", "vendi": "semantic", "length": "other"}
+    means = by_group(planes, groups)
+    assert {group: result.values["m"] for group, result in means.items()} == pytest.approx(
+        {"lexical": 0.3, "semantic": 0.9, "overall": 0.6}
+    )
+    assert means["overall"].samples["m"] == pytest.approx([0.6] * 3)
+    assert list(by_group({("vendi", "reward"): three}, groups)) == ["semantic"]
+    with pytest.raises(ConfigError, match="'length' is no lexical or semantic one"):
+        by_group({("length", "reward"): one}, groups)
 
 
 def test_one_prompt_has_an_interval_of_no_width() -> None:
