@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from baco_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from baco_eval.metrics.metric import Metric
     from baco_eval.tasks.task import Task
 
 
@@ -25,3 +26,24 @@ def register_tasks(register: Callable[[str, Callable[..., Task]], None]) -> None
     register("noveltybench", NoveltyBench)
     register("wildchat", WildChat)
     register("narrative-discourse", NarrativeDiscourse)
+
+
+@hookimpl
+def register_metrics(register: Callable[[str, Callable[..., Metric]], None]) -> None:
+    """Name what is measured of the texts of a prompt."""
+    from baco_eval.metrics import behaviour, classes, lexical
+
+    register("distinct-1", lexical.Distinct1)
+    register("distinct-2", lexical.Distinct2)
+    register("ead", lexical.Ead)
+    register("self-bleu", lexical.SelfBleu)
+    register("compression", lexical.Compression)
+    register("rouge-l", lexical.RougeL)
+    register("distinct-k", classes.DistinctK)
+    register("semantic-entropy", classes.SemanticEntropy)
+    register("length", behaviour.Length)
+    register("base-share", behaviour.BaseShare)
+    register("switches", behaviour.Switches)
+    register("ended", behaviour.Ended)
+    register("repetition", behaviour.Repetition)
+    register("format", behaviour.Format)
