@@ -32,10 +32,9 @@ def built(name: str, **options: object) -> Any:
 def generations(texts: list[str]) -> list[Generation]:
     """Return generations of one prompt, half of each by the base model."""
     return [
-        Generation(
-            "m", "s", "p", i, text, "stop", 2 * len(text), len(text), (("base", ""), ("aligned", text))
-        )
-        for i, text in enumerate(texts)
+        Generation("m", "s", "p", index, text, "stop", 2 * len(text), len(text), runs if text else ())
+        for index, text in enumerate(texts)
+        for runs in [(("base", text[:1]), ("aligned", text[1:]))]
     ]
 
 
