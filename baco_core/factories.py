@@ -117,8 +117,8 @@ def _check_task(made: object, label: str) -> object:
 
 def _check_baseline(made: object, label: str) -> object:
     """Return the baseline; PluginError when it is none."""
-    if not callable(getattr(made, "generate", None)):
-        raise PluginError(f"{label} is no baseline: it has no method 'generate'.")
+    if not callable(getattr(made, "messages", None)):
+        raise PluginError(f"{label} is no baseline: it has no method 'messages'.")
     return made
 
 

@@ -257,7 +257,7 @@ def test_every_registered_router_and_sampler_is_built_from_its_defaults_or_says_
                 assert "p.yaml: part.options" in str(error)  # noqa: PT017 - both ways are right
 
 
-@pytest.mark.parametrize(("kind", "method"), [("task", "prompts"), ("baseline", "generate")])
+@pytest.mark.parametrize(("kind", "method"), [("task", "prompts"), ("baseline", "messages")])
 def test_what_is_no_task_or_baseline_is_refused_and_options_are_checked(kind: str, method: str) -> None:
     @dataclass(frozen=True)
     class Right:

@@ -1,0 +1,1 @@
+"""Methods: what the models are asked for each text of a prompt."""
