@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from baco_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from baco_eval.methods.method import Method
     from baco_eval.metrics.metric import Metric
     from baco_eval.tasks.task import Task
 
@@ -47,3 +48,14 @@ def register_metrics(register: Callable[[str, Callable[..., Metric]], None]) -> 
     register("ended", behaviour.Ended)
     register("repetition", behaviour.Repetition)
     register("format", behaviour.Format)
+
+
+@hookimpl
+def register_baselines(register: Callable[[str, Callable[..., Method]], None]) -> None:
+    """Name ways to ask for a text."""
+    from baco_eval.methods.asking import InContext, Paraphrase, Regenerate, SystemPrompt
+
+    register("regenerate", Regenerate)
+    register("in-context", InContext)
+    register("paraphrase", Paraphrase)
+    register("system-prompt", SystemPrompt)
