@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -147,9 +148,21 @@ class Plane:
         """The bounds of the full sample, over all methods."""
         return bounds(self.points(np.full(self.prompts, 1 / self.prompts)))
 
+    @cached_property
+    def _pooled(self) -> NDArray[np.float64]:
+        """The settings of all methods in one array, shape (prompts, settings, 2)."""
+        return np.ascontiguousarray(np.concatenate(list(self.methods.values())).swapaxes(0, 1))
+
     def points(self, shares: Shares) -> dict[str, Points]:
-        """Return each setting's mean over prompts, shape (settings, 2), in the metrics' units."""
-        return {name: np.einsum("p,spc->sc", shares, values) for name, values in self.methods.items()}
+        """Return each setting's mean over prompts, shape (settings, 2), in the metrics' units.
+
+        Settings with equal values have equal means to the last bit, in whichever method they are.
+        """
+        # Over the outer axis numpy adds row after row, for all settings alike; a product of matrices
+        # adds in an order that depends on the place, and what should be a tie would be none.
+        means = (shares[:, None, None] * self._pooled).sum(axis=0)
+        ends = np.cumsum([len(values) for values in self.methods.values()])
+        return dict(zip(self.methods, np.split(means, ends[:-1]), strict=True))
 
     def coverage(self, count: int = RESAMPLES, seed: int = 0, rule: Rule = "staircase") -> Resampled:
         """Return each method's Coverage under the bounds of the full sample."""

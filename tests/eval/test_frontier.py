@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -153,6 +154,13 @@ def test_a_range_of_zero_maps_to_zero() -> None:
     points = [(3.0, 1.0), (3.0, 2.0)]
     assert normalise(points, bounds([points])).tolist() == [[0, 0], [0, 1]]
     assert coverage(normalise(points, bounds([points]))) == 0
+
+
+def test_bounds_can_be_stored_and_read_back() -> None:
+    within = bounds({"a": [(0.1, -2.0), (1 / 3, 5.0)]})
+    stored = msgspec.json.encode(within)
+    assert stored == b'{"low":[0.1,-2.0],"high":[0.3333333333333333,5.0]}'
+    assert msgspec.json.decode(stored, type=Bounds) == within
 
 
 def test_points_outside_the_bounds_are_refused_or_put_on_the_edge() -> None:

@@ -98,6 +98,20 @@ def test_intervals_hold_what_they_must(seed: int) -> None:
         assert result.difference("a", "a") == Interval(0, 0, 0)
 
 
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 9))
+def test_equal_settings_tie_in_every_resample_wherever_they_stand(seed: int, prompts: int, more: int) -> None:
+    """The end points of routers are a model alone: that tie must not be broken by rounding."""
+    rng = np.random.default_rng(seed)
+    alone = rng.random((1, prompts, 2)) + 1
+    plane = Plane({"alone": alone, "router": np.concatenate([rng.random((more, prompts, 2)), alone])})
+    shares = plane.dominance(20, seed)
+    assert set(shares.samples["alone"]) == {0.5}
+    for weights in resample(prompts, 5, seed):
+        points = plane.points(weights)
+        assert (points["alone"][0] == points["router"][-1]).all()
+        assert points["alone"][0] == pytest.approx((weights[:, None] * alone[0]).sum(axis=0))
+
+
 def test_planes_average_to_groups_resample_by_resample() -> None:
     first, second = made(1, a=2, b=3).coverage(30), made(2, a=2, b=3).coverage(30)
     mean = average([first, second])
