@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baco_core.errors import ConfigError
-from baco_eval.metrics.words import LEAST_WORDS, common_words, ngrams, truncate, words
+from baco_eval.metrics.words import LEAST_WORDS, common_words, ngrams, truncate, word_counts, words
+from baco_eval.records import Generation
 
 ascii_texts = st.text(st.characters(max_codepoint=127), max_size=60)
 
@@ -77,6 +78,15 @@ def test_a_setting_without_texts_is_refused() -> None:
         common_words({})
     with pytest.raises(ConfigError, match="no texts to cut for setting 'b'"):
         common_words({"a": [3], "b": []})
+
+
+def test_words_are_counted_by_setting() -> None:
+    written = [
+        Generation("p", setting, prompt, 0, text, "stop", 9, 0)
+        for setting, prompt, text in (("g=1", "a", "One, two."), ("g=2", "a", ""), ("g=1", "b", "three"))
+    ]
+    assert word_counts(written) == {("p", "g=1"): [2, 1], ("p", "g=2"): [0]}
+    assert common_words(word_counts(written), least=0) == 1  # 0 would cut nothing
 
 
 def test_ngrams_are_runs() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from baco_core.errors import ConfigError
 from baco_eval.metrics.metric import NotMeasured
+from baco_eval.records import Generation
 
 LEAST_WORDS = 20
 """About a sentence: a setting that falls apart into less must not take everyone's text away."""
@@ -53,7 +54,15 @@ def common_words(counts: Mapping[Any, Sequence[int]], least: int = LEAST_WORDS) 
     empty = [setting for setting, found in counts.items() if not found]
     if not counts or empty:
         raise ConfigError(f"no texts to cut{f' for setting {empty[0]!r}' if empty else ''}; generate some.")
-    return max(least, int(min(statistics.median_low(found) for found in counts.values())))
+    return max(least, 1, int(min(statistics.median_low(found) for found in counts.values())))
+
+
+def word_counts(generations: Iterable[Generation]) -> dict[tuple[str, str], list[int]]:
+    """Return the numbers of words of the texts by (method, setting), for `common_words`."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for generation in generations:
+        counts.setdefault((generation.method, generation.setting), []).append(len(words(generation.text)))
+    return counts
 
 
 def ngrams(tokens: Sequence[str], n: int) -> Iterable[tuple[str, ...]]:
