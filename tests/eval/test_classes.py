@@ -111,7 +111,7 @@ def test_the_pattern_has_five_classes() -> None:
     names = ["red", "green", "blue", "black", "white"]
     texts = [names[number] for number in PATTERN]
     for rule in ("rouge-1", "short-or-rouge-1"):
-        metric = DistinctK(rule)  # type: ignore[arg-type]
+        metric = DistinctK(rule)
         assert metric.classes(texts) == PATTERN
         assert metric.measure(texts, PROMPT) == 5 == max(PATTERN) + 1
 
