@@ -142,14 +142,13 @@ class BlendDecider:
     """Blends at one position; pure."""
 
     recipe: Recipe
-    size: int
 
     def decide(self, point: DecisionPoint) -> Decision:
         """Return the model that is alone, or the blend, spoken by aligned."""
         alone = self.recipe.alone()
         if alone is not None:
             return Decision(alone, f"{alone} alone")
-        base, aligned = (log_probabilities(point.rows[source], self.size) for source in Source)
+        base, aligned = (log_probabilities(point.rows[source]) for source in Source)
         row = self.recipe.combine(base, aligned)
         height = log_normaliser(point.rows[Source.ALIGNED])
         return Decision(
@@ -167,12 +166,11 @@ def start(recipe: Recipe, generation: Generation) -> BlendDecider:
             f"router: a blend of both models' rows needs one vocabulary, but base has {sizes[Source.BASE]} "
             f"tokens and aligned {sizes[Source.ALIGNED]}; choose another router."
         )
-    return BlendDecider(recipe, sizes[Source.ALIGNED])
+    return BlendDecider(recipe)
 
 
-def log_probabilities(row: Logits, size: int) -> Numbers:
-    """Return ln p of the first `size` tokens of a row, (size,), float64, good to one part in a million."""
-    row = row[:size]
+def log_probabilities(row: Logits) -> Numbers:
+    """Return ln p of the tokens of a row, (vocab_size,), float64, good to one part in a million."""
     numbers: Numbers = row.astype(np.float64) - log_normaliser(row)
     return numbers
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baco_core.config import Part, load_config
+from baco_core.errors import ConfigError
 from baco_core.events import Sample, TokenEvent, Usage
 from baco_core.hookspecs import hookimpl
 from baco_core.pipeline import Pipeline
@@ -243,3 +244,10 @@ def test_models_that_take_turns_have_all_cores() -> None:
         for member in pipeline.pair.members.values():
             threads = member.model.session.placement.intra_op_threads  # type: ignore[attr-defined]
             assert (threads > 0) is pipeline.plan.concurrent
+
+
+@pytest.mark.parametrize("router", ["ensemble", "contrast"])
+def test_blends_are_refused_where_models_exchange_text(plugins: Plugins, router: str) -> None:
+    config = load_config(None, ["pair={bundle: tiny, exchange: text}", f"router={{use: {router}}}"])
+    with pytest.raises(ConfigError, match="decides at every token, which needs one vocabulary"):
+        Pipeline.from_config(config, plugins)
