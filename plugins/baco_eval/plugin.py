@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from baco_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from baco_core.command import Command
     from baco_eval.methods.method import Method
     from baco_eval.metrics.metric import Metric
     from baco_eval.tasks.task import Task
@@ -59,3 +60,13 @@ def register_baselines(register: Callable[[str, Callable[..., Method]], None]) -
     register("in-context", InContext)
     register("paraphrase", Paraphrase)
     register("system-prompt", SystemPrompt)
+
+
+@hookimpl
+def register_commands(register: Callable[[str, Command], None]) -> None:
+    """Name the commands."""
+    from baco_eval.scoring.command import COMMAND as SCORE
+    from baco_eval.sweep.command import COMMAND as SWEEP
+
+    register("sweep", SWEEP)
+    register("score", SCORE)

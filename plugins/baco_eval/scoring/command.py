@@ -40,13 +40,18 @@ def _run(options: Namespace) -> int:
         raise ConfigError(
             f"{folder}: this is no sweep's folder (it has no manifest.json); run baco sweep first."
         )
-    config = sweep_from_data(manifest.config, str(folder / "sweep.yaml"))
+    about = {name: manifest.config[name] for name in ("task", "n", "plugins", "methods")}
+    config = sweep_from_data(about, str(folder / "sweep.yaml"))
     plugins = load_plugins([*config.plugins, *options.plugin])
     prompts = {prompt.id: prompt for prompt in prompts_of(config, plugins)}
     with locked(folder):
-        groups = groups_of(read_generations(folder / GENERATIONS_NAME), config.n)
-        if not groups:
-            raise ConfigError(f"{folder}: no prompt has its {config.n} texts yet; go on with baco sweep.")
+        there, size = (
+            read_generations(folder / GENERATIONS_NAME),
+            len(manifest.settings) * len(prompts) * config.n,
+        )
+        if len(there) < size:  # all settings are cut to common lengths, so all must be there
+            raise ConfigError(f"{folder}: {len(there)} of {size} texts are there; finish baco sweep first.")
+        groups = groups_of(there, config.n)
         metrics = _metrics(plugins, options.metrics, words_for(groups))
         score(folder, metrics, groups, prompts, lambda line: print(line, file=sys.stderr, flush=True))
     return 0
