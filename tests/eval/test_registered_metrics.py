@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from baco_core.config import Part
 from baco_core.errors import ConfigError
 from baco_core.plugins import load_plugins
-from baco_eval import plugin
 from baco_eval.metrics.metric import NotMeasured
 from baco_eval.records import Generation, Prompt
 
 PROMPT = Prompt("p", "Tell me a story.")
-PLUGINS = load_plugins(given={"measuring": plugin}, only=("metrics",))
+PLUGINS = load_plugins(only=("metrics",))
 LEXICAL = ["distinct-1", "distinct-2", "ead", "self-bleu", "compression", "rouge-l"]
 SEMANTIC = ["distinct-k", "semantic-entropy"]
 OURS = [*LEXICAL, *SEMANTIC, "length", "base-share", "switches", "ended", "repetition", "format"]
