@@ -95,7 +95,8 @@ def test_texts_are_cut_to_the_shortest_median_of_a_setting() -> None:
 def test_a_sweep_is_scored_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "sweep.yaml"
     config.write_text(
-        f"task: {{use: jsonl, options: {{path: {tmp_path / 'prompts.jsonl'}}}}}\nn: 2\ndecode: {{max_new_tokens: 6}}\n"
+        f"task: {{use: jsonl, options: {{path: {tmp_path / 'prompts.jsonl'}}}}}\n"
+        "n: 2\ndecode: {max_new_tokens: 6}\n"
         "methods: [{router: {use: p, options: {gamma: [0.2, 0.6]}}}]\n"
     )
     lines = [json.dumps({"id": name, "prompt": prompt.text}) for name, prompt in PROMPTS.items()]
