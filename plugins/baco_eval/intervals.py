@@ -87,7 +87,8 @@ def bootstrap(statistic: Statistic, prompts: int, count: int = RESAMPLES, seed: 
 def average(parts: Sequence[Resampled]) -> Resampled:
     """Return the mean of results over the same resamples: planes to a group, groups to the overall.
 
-    Raises ConfigError for none, for unlike methods and for unlike counts of resamples.
+    The same prompts in the same order must have been resampled, with one seed; then samples belong
+    together. Raises ConfigError for none, for unlike methods and for unlike counts of resamples.
     """
     if not parts:
         raise ConfigError("there is nothing to average; at least one plane must be measured.")

@@ -35,11 +35,9 @@ def truncate(text: str, count: int) -> str:
     """Return the text up to the end of its word number `count`, as it was written; 0 keeps all of it."""
     if count == 0:
         return text
-    end = 0
     for number, found in enumerate(_word().finditer(text), 1):
-        end = found.end()
         if number == count:
-            return text[:end]
+            return text[: found.end()]
     return text
 
 

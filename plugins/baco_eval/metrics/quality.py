@@ -1,0 +1,65 @@
+"""Quality by a third model. Larger is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from baco_eval.metrics.metric import Direction, Group, Measured, NotMeasured, some_texts
+from baco_eval.records import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Perplexity:
+    """How likely the texts are to a third model: -ln perplexity per token, averaged over the texts.
+
+    Texts without a token to be judged are left out. A member of the pair is refused: it would judge its
+    own text.
+    """
+
+    bundle: Annotated[
+        str, msgspec.Meta(description="Who judges, BUNDLE[:MEMBER]; never a member of the pair.")
+    ] = ""
+    pair: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Who wrote, BUNDLE:MEMBER each, so that neither is who judges."),
+    ] = ()
+    after_prompt: Annotated[
+        bool, msgspec.Meta(description="Judge a text as what follows the prompt and a blank line.")
+    ] = False
+    window: Annotated[
+        int, msgspec.Meta(ge=0, description="Most tokens read at once; 0: what the model can.")
+    ] = 0
+    backend: Annotated[str, msgspec.Meta(description="What runs the model; empty: the default.")] = ""
+
+    direction: ClassVar[Direction] = 1
+    range: ClassVar[tuple[float, float]] = (-math.inf, 0.0)
+    formula: ClassVar[str] = "mean over texts of mean over tokens of ln p(token | what precedes it), in nats"
+    source: ClassVar[str] = "Jelinek et al. 1977, perplexity; our choice as a quality, under a third model"
+    group: ClassVar[Group] = "quality"
+    needs: ClassVar[str | None] = "a language model (a bundle)"
+
+    def measure(self, texts: Measured, prompt: Prompt) -> float:
+        """Return the mean in nats, at most 0; NotMeasured for no scorer, no pair, or only empty texts.
+
+        Raises ConfigError when the scorer is a member of the pair, BundleError or ModelError when it
+        cannot be opened.
+        """
+        some = some_texts(texts)
+        if not self.bundle:
+            raise NotMeasured("no scorer is named; set the option bundle to a third model's bundle.")
+        if not self.pair:
+            raise NotMeasured("nobody said who wrote; set the option pair to both members' bundles.")
+        from baco_eval.models.scorer import open_scorer
+
+        scorer = open_scorer(self.bundle, self.pair, self.backend, self.window)
+        before = f"{prompt.text}\n\n" if self.after_prompt else ""
+        read = [scorer.log_probabilities(text, before) for text in some]
+        means = [float(each.mean()) for each in read if len(each)]
+        if not means:
+            raise NotMeasured("no text has a token that the scorer can judge.")
+        return min(fmean(means), 0.0)
