@@ -52,7 +52,7 @@ class MethodConfig:
 class SweepConfig:
     """All of a sweep."""
 
-    task: Annotated[Part, _about("Where the prompts come from.")]
+    task: Annotated[Part, _about("Where the prompts come from; ./paths begin at this file.")]
     methods: Annotated[tuple[MethodConfig, ...], _about("What is compared.")]
     n: Annotated[int, _about("How many texts of each prompt.", ge=1, le=1_000_000)] = 10
     seed: Annotated[int, _about("Same seed, same texts.", ge=0, extra_json_schema={"maximum": MAX_SEED})] = 0

@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from baco_core.config import Part, plain_data
 from baco_core.errors import BacoError
+from baco_core.factories import FactoryRegistry
 from baco_core.options import Option, Parts, convert
 from baco_core.plugins import Plugins
 from baco_core.router import Router
 from baco_core.where import Where
+from baco_eval.methods.method import Method
 from baco_eval.records import Setting
-from baco_eval.sweep.config import REGENERATE, MethodConfig, SweepConfig
+from baco_eval.sweep.config import MethodConfig, SweepConfig
 
 DEFAULT_ID = "default"
 """The id of a setting whose method has no knob."""
@@ -27,13 +29,13 @@ Knob = tuple[str, str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A setting, and what writes its texts. `method` is None where each text is written anew."""
+    """A setting, and what writes its texts."""
 
     setting: Setting
     router: Part
     sampler: Part
     built: Router
-    method: Any | None
+    method: Method
 
 
 def cells_of(config: SweepConfig, plugins: Plugins) -> list[Cell]:
@@ -57,51 +59,61 @@ def cells_of(config: SweepConfig, plugins: Plugins) -> list[Cell]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A part whose options may be grids, and what it is a name of."""
+
+    kind: str
+    part: Part
+    place: Where
+    registry: FactoryRegistry[Any]
+
+    @property
+    def options_place(self) -> Where:
+        return self.place.key("options")
+
+    def grids(self, parts: Parts) -> Iterator[list[Knob]]:
+        """Yield, of each option with several values, these: a list, where the option itself takes none."""
+        self.registry.entry(self.part.use, where=str(self.place.key("use")))
+        declared = self.registry.options(self.part.use)
+        for key, value in self.part.options.items():
+            if key not in declared or not isinstance(value, list) or _fits(value, declared[key], parts):
+                continue
+            if not value:
+                raise self.options_place.key(key).error("there is no value in this list.")
+            yield [(self.kind, key, item) for item in value]
+
+    def build(self, knobs: Sequence[Knob]) -> tuple[Part, Any]:
+        """Return the part with these values, and what it describes."""
+        values = {key: value for kind, key, value in knobs if kind == self.kind}
+        options = {**self.part.options, **values}
+        part = dataclasses.replace(self.part, options=options, origin=self.place.origin)
+        return part, self.registry.build(part, self.place.path)
+
+
 def _cells(method: MethodConfig, config: SweepConfig, plugins: Plugins, where: Where) -> Iterator[Cell]:
-    parts = _parts(method, config, where)
-    declared = {
-        "options": _declared_options(method, plugins, where),
-        "router": plugins.routers.options,
-        "sampler": plugins.samplers.options,
-    }
-    grids = [
-        [(name, key, value) for value in values]
-        for name, part in parts.items()
-        for key, values in _grids(part.options, declared[name](part.use), where, name, plugins.parts())
-    ]
+    choices = _choices(method, config, plugins, where)
+    grids = [grid for choice in choices for grid in choice.grids(plugins.parts())]
     for knobs in product(*grids):
-        yield _cell(method, parts, knobs, plugins, where)
+        (asking, asks), (router, built), (sampler, _) = (choice.build(knobs) for choice in choices)
+        options = {"router": router, "sampler": sampler}
+        if asking.options:
+            options["method"] = asking
+        data = {"use": method.use, **{name: finite(plain_data(part)) for name, part in options.items()}}
+        yield Cell(Setting(method.name, setting_id(knobs), data), router, sampler, built, asks)
 
 
-def _parts(method: MethodConfig, config: SweepConfig, where: Where) -> dict[str, Part]:
-    sampler = method.sampler or config.sampler
-    return {
-        "options": Part(method.use, method.options),
-        "router": method.router,
-        "sampler": sampler,
-    }
-
-
-def _declared_options(
-    method: MethodConfig, plugins: Plugins, where: Where
-) -> Callable[[str], Mapping[str, Option]]:
-    if method.use == REGENERATE and REGENERATE not in plugins.baselines:
-        return lambda name: {}
-    plugins.baselines.entry(method.use, where=str(where.key("use")))
-    return plugins.baselines.options
-
-
-def _grids(
-    options: Mapping[str, Any], declared: Mapping[str, Option], where: Where, name: str, parts: Parts
-) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Yield the options that have several values: a list, where the option itself takes none."""
-    place = where.key(name) if name == "options" else where.key(name).key("options")
-    for key, value in options.items():
-        if key not in declared or not isinstance(value, list) or _fits(value, declared[key], parts):
-            continue
-        if not value:
-            raise place.key(key).error("there is no value in this list.")
-        yield key, value
+def _choices(
+    method: MethodConfig, config: SweepConfig, plugins: Plugins, where: Where
+) -> tuple[_Choice, _Choice, _Choice]:
+    sampler, place = method.sampler, where.key("sampler")
+    if sampler is None:
+        sampler, place = config.sampler, Where(config.origin, "sampler")
+    return (
+        _Choice("options", Part(method.use, method.options), where, plugins.baselines),
+        _Choice("router", method.router, where.key("router"), plugins.routers),
+        _Choice("sampler", sampler, place, plugins.samplers),
+    )
 
 
 def _fits(value: Any, option: Option, parts: Parts) -> bool:
@@ -110,37 +122,6 @@ def _fits(value: Any, option: Option, parts: Parts) -> bool:
     except BacoError:
         return False
     return True
-
-
-def _cell(
-    method: MethodConfig, parts: Mapping[str, Part], knobs: Sequence[Knob], plugins: Plugins, where: Where
-) -> Cell:
-    chosen = {name: _set(part, name, knobs, where.origin) for name, part in parts.items()}
-    router = plugins.routers.build(chosen["router"], f"{where.path}.router")
-    plugins.samplers.build(chosen["sampler"], f"{where.path}.sampler")
-    options = {
-        "use": method.use,
-        **({"options": finite(plain_data(chosen["options"].options))} if method.options else {}),
-        "router": finite(plain_data(chosen["router"])),
-        "sampler": finite(plain_data(chosen["sampler"])),
-    }
-    setting = Setting(method.name, setting_id(knobs), options)
-    return Cell(
-        setting, chosen["router"], chosen["sampler"], router, _built(chosen["options"], plugins, where)
-    )
-
-
-def _set(part: Part, name: str, knobs: Sequence[Knob], origin: str) -> Part:
-    values = {key: value for owner, key, value in knobs if owner == name}
-    return dataclasses.replace(part, options={**part.options, **values}, origin=origin)
-
-
-def _built(part: Part, plugins: Plugins, where: Where) -> Any | None:
-    if part.use == REGENERATE and REGENERATE not in plugins.baselines:
-        if part.options:
-            raise where.key("options").error(f"method {REGENERATE!r} has no options.")
-        return None
-    return plugins.baselines.build(part, where.path)
 
 
 def setting_id(knobs: Sequence[Knob]) -> str:

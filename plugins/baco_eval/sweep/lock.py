@@ -27,9 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise cannot_write(path, error) from error
     try:
         if not _take(descriptor):
-            raise SweepError(
-                f"{folder}: process {_holder(path)} is writing in this folder; let it end first."
-            )
+            raise SweepError(f"{folder}: process {_holder(path)} is writing here; let it end first.")
         _name(descriptor, f"{os.getpid()}\n", path)
         try:
             yield

@@ -24,6 +24,7 @@ from baco_eval.sweep.config import SweepConfig
 from baco_eval.sweep.errors import SweepError
 from baco_eval.sweep.grid import finite
 from baco_eval.sweep.lines import write_whole
+from baco_eval.tasks.task import fingerprint
 
 MANIFEST_NAME = "manifest.json"
 CONFIG_NAME = "sweep.yaml"
@@ -64,7 +65,7 @@ def make_manifest(
 ) -> Manifest:
     """Return the manifest of a sweep that is begun today; `config` is that of any of its settings."""
     data = finite(config_data(sweep))
-    task = TaskRecord(sweep.task.use, _sha256(msgspec.to_builtins(prompts)), len(prompts))
+    task = TaskRecord(sweep.task.use, fingerprint(prompts), len(prompts))
     return Manifest(
         FORMAT,
         _sha256(data),

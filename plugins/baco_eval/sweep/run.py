@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from baco_core.config import Config, Part, config_data
 from baco_core.config_yaml import to_yaml
@@ -116,7 +117,7 @@ class _Run:
         opened = self._opened()
         for cell in cells:
             pipeline = opened.using(self.sweep.config_of(cell, self.today))
-            for jobs in rounds(cell, self.sweep.prompts, self.sweep.config.n, self.store.there):
+            for jobs in rounds(cell, pipeline, self.sweep.prompts, self.sweep.config.n, self.store.there):
                 for text, seconds in written(pipeline, jobs, self.sweep.config.decode.batch):
                     self.store.add(text, seconds)
                     progress.count(f"{cell.setting.method} {cell.setting.id}")
@@ -138,7 +139,7 @@ class _Run:
 def prompts_of(config: SweepConfig, plugins: Plugins) -> list[Prompt]:
     """Return the prompts of the sweep's task; BacoError when there is none, or when an id is there twice."""
     where = Where(config.origin, "task")
-    part = Part(config.task.use, config.task.options, config.origin)
+    part = Part(config.task.use, _placed(config), config.origin)
     prompts = list(plugins.tasks.build(part, "task").prompts())
     if not prompts:
         raise where.error(f"task {part.use!r} has no prompts.")
@@ -146,6 +147,17 @@ def prompts_of(config: SweepConfig, plugins: Plugins) -> list[Prompt]:
     if twice:
         raise where.error(f"task {part.use!r} has the id {twice[0]!r} twice.")
     return prompts
+
+
+def _placed(config: SweepConfig) -> dict[str, Any]:
+    """Return the task's options with paths such as ./prompts.jsonl relative to the sweep's file."""
+    folder = Path(config.origin).parent
+    return {
+        key: str(folder / Path(value).expanduser())
+        if isinstance(value, str) and value.startswith(("./", "../", "~"))
+        else value
+        for key, value in config.task.options.items()
+    }
 
 
 def _make(folder: Path) -> None:
