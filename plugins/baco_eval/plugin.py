@@ -33,7 +33,7 @@ def register_tasks(register: Callable[[str, Callable[..., Task]], None]) -> None
 @hookimpl
 def register_metrics(register: Callable[[str, Callable[..., Metric]], None]) -> None:
     """Name what is measured of the texts of a prompt."""
-    from baco_eval.metrics import behaviour, classes, lexical
+    from baco_eval.metrics import behaviour, classes, lexical, quality, semantic
 
     register("distinct-1", lexical.Distinct1)
     register("distinct-2", lexical.Distinct2)
@@ -43,6 +43,9 @@ def register_metrics(register: Callable[[str, Callable[..., Metric]], None]) -> 
     register("rouge-l", lexical.RougeL)
     register("distinct-k", classes.DistinctK)
     register("semantic-entropy", classes.SemanticEntropy)
+    register("cos-distance", semantic.CosDistance)
+    register("vendi", semantic.Vendi)
+    register("perplexity", quality.Perplexity)
     register("length", behaviour.Length)
     register("base-share", behaviour.BaseShare)
     register("switches", behaviour.Switches)
