@@ -68,8 +68,10 @@ def register_baselines(register: Callable[[str, Callable[..., Method]], None]) -
 @hookimpl
 def register_commands(register: Callable[[str, Command], None]) -> None:
     """Name the commands."""
+    from baco_eval.report.command import COMMAND as REPORT
     from baco_eval.scoring.command import COMMAND as SCORE
     from baco_eval.sweep.command import COMMAND as SWEEP
 
     register("sweep", SWEEP)
     register("score", SCORE)
+    register("report", REPORT)

@@ -1,0 +1,1 @@
+"""What a sweep says: tables, pictures and one page, made of its scores."""

@@ -1,0 +1,84 @@
+"""Reads what a report is made of from a sweep's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baco_core.errors import ConfigError
+from baco_eval.records import Generation, Score, Setting
+from baco_eval.report.results import Measure
+from baco_eval.scoring.score import SCORES_NAME, read_scores, scores_path
+from baco_eval.sweep.errors import SweepError
+from baco_eval.sweep.manifest import Manifest, read_manifest
+from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
+
+if TYPE_CHECKING:
+    from baco_core.plugins import Plugins
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A sweep's folder, read."""
+
+    manifest: Manifest
+    measures: Sequence[Measure]
+    generations: Sequence[Generation]
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """Return a folder's manifest; ConfigError when it is no sweep's, or has one text a prompt."""
+    manifest = read_manifest(folder) if folder.is_dir() else None
+    if manifest is None:
+        raise ConfigError(
+            f"{folder}: this is no sweep's folder (it has no manifest.json); run baco sweep first."
+        )
+    if manifest.n < 2:
+        raise ConfigError(
+            f"{folder}: the sweep has n = 1, one text a prompt, and diversity is between texts; "
+            "sweep with n of 2 or more."
+        )
+    return manifest
+
+
+def read(folder: Path, plugins: Plugins) -> Material:
+    """Return what a folder holds.
+
+    Raises ConfigError when it has no scores, LookUpError for scores of a metric that no plugin has, and
+    SweepError naming file and line of what is damaged.
+    """
+    manifest = manifest_of(folder)
+    names = sorted(path.stem for path in (folder / SCORES_NAME).glob("*.jsonl"))
+    measures = [_measure(folder, name, manifest, plugins) for name in names]
+    if not any(measure.scores for measure in measures):
+        raise ConfigError(f"{folder}: it has no scores; run baco score first.")
+    return Material(manifest, measures, read_generations(folder / GENERATIONS_NAME))
+
+
+def _measure(folder: Path, name: str, manifest: Manifest, plugins: Plugins) -> Measure:
+    path = scores_path(folder, name)
+    metric: Any = plugins.metrics.get(name, where=str(path))
+    scores = read_scores(folder, name)
+    _check(scores, name, manifest.settings, path)
+    return Measure(name, metric.direction, metric.group, metric.formula, metric.source, scores)
+
+
+def _check(scores: Sequence[Score], name: str, settings: Sequence[Setting], path: Path) -> None:
+    known = {setting.key for setting in settings}
+    seen: dict[tuple[str, str, str], int] = {}
+    for number, one in enumerate(scores, 1):
+        key = (one.method, one.setting, one.prompt)
+        first = seen.setdefault(key, number)
+        wrong = (
+            f"this is a score of {one.metric!r}"
+            if one.metric != name
+            else f"the sweep has no setting {one.setting!r} of {one.method!r}"
+            if (one.method, one.setting) not in known
+            else f"line {first} has this score already"
+            if first != number
+            else ""
+        )
+        if wrong:
+            raise SweepError(f"{path}:{number}: {wrong}; remove the file and run baco score again.")
