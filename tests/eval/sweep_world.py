@@ -26,12 +26,21 @@ class Little:
         return [Prompt(hero, f"Tell me a story about a {hero}.") for hero in HEROES[: self.count]]
 
 
+@dataclass(frozen=True)
+class Twins:
+    """A task with an id that is there twice."""
+
+    def prompts(self) -> Sequence[Prompt]:
+        return [Prompt("a", "one"), Prompt("a", "two")]
+
+
 class LittlePlugin:
-    """Registers the task."""
+    """Registers the tasks."""
 
     @hookimpl
     def register_tasks(self, register: Callable[[str, object], None]) -> None:
         register("little", Little)
+        register("twins", Twins)
 
 
 def little_plugins() -> Plugins:

@@ -50,10 +50,8 @@ def _run(options: Namespace) -> int:
 def _list(sweep: Sweep) -> None:
     for cell in sweep.cells:
         print(f"{cell.setting.method}\t{cell.setting.id}")
-    print(
-        f"{len(sweep.cells)} settings x {len(sweep.prompts)} prompts x {sweep.config.n} = {sweep.size} texts",
-        file=sys.stderr,
-    )
+    factors = f"{len(sweep.cells)} settings x {len(sweep.prompts)} prompts x {sweep.config.n}"
+    print(f"{factors} = {sweep.size} texts", file=sys.stderr)
 
 
 COMMAND = Command("Write the texts of many settings over a task; goes on where it ended.", _configure, _run)

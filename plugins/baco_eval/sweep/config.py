@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from baco_core.config import MAX_SEED, Config, DecodeConfig, PairConfig, Part
+from baco_core.config import MAX_SEED, Config, DecodeConfig, PairConfig, Part, config_data
 from baco_core.config_yaml import read_yaml
 from baco_core.options import INTERNAL, build
 from baco_core.overrides import anchored, apply_override, parse_override
@@ -19,6 +19,8 @@ from baco_core.prompts import PromptsConfig
 from baco_core.where import Where
 
 REGENERATE = "regenerate"
+TWINS = ("n", "seed")
+"""Keys of a sweep that `decode` has too."""
 
 
 def _about(description: str, **limits: Any) -> msgspec.Meta:
@@ -85,15 +87,18 @@ class SweepConfig:
                 "decode.allow_inexact: a sweep that goes on must write the same texts; remove it"
             )
 
+    def placed_pair(self) -> PairConfig:
+        """Return the pair with its folders no longer relative to the sweep's file."""
+        data = anchored({"pair": config_data(self.pair)}, Path(self.origin).parent)
+        return build(PairConfig, data["pair"], "pair")
+
     def config(self, router: Part, sampler: Part, today: str) -> Config:
         """Return what one setting is written with; folders are relative to the sweep's file."""
-        folder = Path(self.origin).parent if self.origin else Path()
-        pair = build(PairConfig, anchored({"pair": _given(self.pair)}, folder)["pair"], "pair")
         decode = dataclasses.replace(self.decode, n=self.decode.batch, seed=self.seed)
         return Config(
             plugins=self.plugins,
             backend=dataclasses.replace(self.backend, origin=self.origin),
-            pair=pair,
+            pair=self.placed_pair(),
             router=router,
             sampler=sampler,
             decode=decode,
@@ -124,15 +129,18 @@ def sweep_from_data(data: object, origin: str = "") -> SweepConfig:
     return dataclasses.replace(build(SweepConfig, data, where), origin=origin)
 
 
+def sweep_data(sweep: SweepConfig) -> dict[str, Any]:
+    """Return a sweep as plain data that `sweep_from_data` makes an equal one of."""
+    data = config_data(sweep)
+    data["decode"] = {key: value for key, value in data["decode"].items() if key not in TWINS}
+    return data
+
+
 def _refuse_twins(data: object, where: Where) -> None:
     decode = data.get("decode") if isinstance(data, Mapping) else None
-    for key in ("n", "seed"):
+    for key in TWINS:
         if isinstance(decode, Mapping) and key in decode:
             raise where.key("decode").key(key).error(f"a sweep has its own; write {key!r} at the top.")
-
-
-def _given(pair: PairConfig) -> dict[str, Any]:
-    return {key: value for key, value in dataclasses.asdict(pair).items() if value is not None}
 
 
 def _dated(prompts: PromptsConfig, today: str) -> PromptsConfig:

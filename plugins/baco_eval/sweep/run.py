@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from baco_core.config import Config, Part, config_data
+from baco_core.config import Config, Part
 from baco_core.config_yaml import to_yaml
 from baco_core.errors import BacoError, ConfigError
 from baco_core.pipeline import Pipeline
@@ -17,7 +18,7 @@ from baco_core.plugins import Plugins
 from baco_core.router import speakers_of
 from baco_core.where import Where
 from baco_eval.records import Prompt
-from baco_eval.sweep.config import SweepConfig
+from baco_eval.sweep.config import SweepConfig, sweep_data
 from baco_eval.sweep.grid import Cell, cells_of
 from baco_eval.sweep.lines import write_whole
 from baco_eval.sweep.lock import locked
@@ -86,7 +87,8 @@ class Sweep:
             return today
         if (folder / GENERATIONS_NAME).exists():
             raise ConfigError(f"{folder}: texts, but no {MANIFEST_NAME}; name another folder.")
-        write_whole(folder / CONFIG_NAME, to_yaml(config_data(self.config)).encode())
+        placed = dataclasses.replace(self.config, pair=self.config.placed_pair())
+        write_whole(folder / CONFIG_NAME, to_yaml(sweep_data(placed)).encode())
         write_manifest(new, folder)
         return today
 
@@ -142,10 +144,10 @@ def prompts_of(config: SweepConfig, plugins: Plugins) -> list[Prompt]:
     part = Part(config.task.use, _placed(config), config.origin)
     prompts = list(plugins.tasks.build(part, "task").prompts())
     if not prompts:
-        raise where.error(f"task {part.use!r} has no prompts.")
+        raise where.error(f"{part.use!r} has no prompts.")
     twice = [name for name, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
     if twice:
-        raise where.error(f"task {part.use!r} has the id {twice[0]!r} twice.")
+        raise where.error(f"{part.use!r} has the id {twice[0]!r} twice.")
     return prompts
 
 
