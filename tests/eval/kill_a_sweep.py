@@ -19,11 +19,11 @@ from sweep_world import made_sweep
 BIG = {
     "n": 12,
     "task": {"use": "little"},
-    "decode": {"max_new_tokens": 5, "batch": 3, "schedule": "plain"},
+    "decode": {"max_new_tokens": 5, "batch": 3},
     "methods": [
         {"router": {"use": "p", "options": {"gamma": [0.1, 0.4]}}},
         {"sampler": {"use": "multinomial", "options": {"temperature": [0.8, 1.3]}}},
-        {"router": {"use": "rand", "options": {"gamma": 0.5}}},
+        {"use": "in-context", "router": {"use": "rand", "options": {"gamma": 0.5}}},
     ],
 }
 PATIENCE_S = 60
