@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from baco_eval.records import Generation
+from baco_eval.sweep import lock
 from baco_eval.sweep.errors import SweepError
 from baco_eval.sweep.lines import Lines, write_whole
 from baco_eval.sweep.lock import locked
@@ -207,4 +208,18 @@ def test_a_lock_is_let_go_of_when_its_holder_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), locked(tmp_path):
         raise ValueError("mine")
     with locked(tmp_path):
+        pass
+
+
+def test_what_cannot_be_read_or_locked_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(descriptor: int) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / "generations.jsonl").mkdir()
+    with pytest.raises(SweepError, match=r"generations.jsonl: cannot read the file: "):
+        read_generations(tmp_path / "generations.jsonl")
+    monkeypatch.setattr(lock, "_take", unable)
+    with pytest.raises(SweepError, match=r"lock: cannot lock the folder: No locks"), locked(tmp_path):
         pass

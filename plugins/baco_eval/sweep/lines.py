@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from baco_eval.sweep.errors import cannot_write
+from baco_eval.sweep.errors import SweepError, cannot_write
 
 
 class Lines:
@@ -68,11 +68,18 @@ class Lines:
 
 
 def whole_lines(path: Path) -> int:
-    """Return how many bytes of a file are whole lines; 0 when there is no file."""
+    """Return how many bytes of a file are whole lines; 0 without a file. SweepError as `content_of`."""
+    return content_of(path).rfind(b"\n") + 1
+
+
+def content_of(path: Path) -> bytes:
+    """Return a file's bytes, none when there is no file; SweepError when it cannot be read."""
     try:
-        return path.read_bytes().rfind(b"\n") + 1
+        return path.read_bytes()
     except FileNotFoundError:
-        return 0
+        return b""
+    except OSError as error:
+        raise SweepError(f"{path}: cannot read the file: {error.strerror}.") from error
 
 
 def write_whole(path: Path, content: bytes) -> None:

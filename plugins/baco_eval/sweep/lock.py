@@ -26,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
-        if not _take(descriptor):
+        if not _taken(descriptor, path):
             raise SweepError(f"{folder}: process {_holder(path)} is writing here; let it end first.")
         _name(descriptor, f"{os.getpid()}\n", path)
         try:
@@ -35,6 +35,13 @@ def locked(folder: Path) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int, path: Path) -> bool:
+    try:
+        return _take(descriptor)
+    except OSError as error:  # a file system without locks
+        raise SweepError(f"{path}: cannot lock the folder: {error.strerror}; use another disk.") from error
 
 
 def _name(descriptor: int, text: str, path: Path) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from baco_eval.records import Generation, Prompt, Setting
 from baco_eval.sweep.errors import SweepError
-from baco_eval.sweep.lines import Lines, whole_lines
+from baco_eval.sweep.lines import Lines, content_of, whole_lines
 
 GENERATIONS_NAME = "generations.jsonl"
 TIMES_NAME = "times.jsonl"
@@ -70,7 +70,7 @@ def read_generations(path: Path, size: int | None = None) -> list[Generation]:
 
     Raises SweepError naming file and line for a line that is no generation, or whose key was there before.
     """
-    content = path.read_bytes()[: whole_lines(path) if size is None else size] if path.exists() else b""
+    content = content_of(path)[: whole_lines(path) if size is None else size]
     decoder = msgspec.json.Decoder(Generation)
     seen: dict[Key, int] = {}
     found = []
