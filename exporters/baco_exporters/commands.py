@@ -33,6 +33,11 @@ def _configure_export(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--model", metavar="SOURCE", help="a single model")
     parser.add_argument(
+        "--encoder",
+        metavar="SOURCE",
+        help="a sentence encoder, which metrics use: all-minilm-l6-v2, a folder or a hub id",
+    )
+    parser.add_argument(
         "--aligned-adapter",
         type=Path,
         metavar="FOLDER",
@@ -89,6 +94,8 @@ def _configure_pull(parser: ArgumentParser) -> None:
 
 
 def _run_export(options: Namespace) -> int:
+    if options.encoder:
+        return _run_encoder(options)
     order = read_order(options)
     _need_exporters()
     with _watched("export") as progress:
@@ -96,6 +103,23 @@ def _run_export(options: Namespace) -> int:
 
         export_bundle(order, progress)
     print(order.out)
+    return 0
+
+
+def _run_encoder(options: Namespace) -> int:
+    """Export a sentence encoder; without --out it goes where metrics look for it."""
+    from baco_exporters.encoder import encoder_folder, export_encoder
+
+    others = ("base", "aligned", "model", "aligned_adapter", "config", "precision", "compact")
+    stated = [name for name in others if getattr(options, name) is not None]
+    if stated:
+        flag = stated[0].replace("_", "-")
+        raise ConfigError(f"baco export: an encoder is exported alone, in fp32; leave out --{flag}.")
+    out = options.out or encoder_folder(options.encoder)
+    _need_exporters()
+    with _watched("export") as progress:
+        export_encoder(options.encoder, out, progress, force=options.force)
+    print(out)
     return 0
 
 
