@@ -23,6 +23,7 @@ def draw_shares(results: Results) -> str | None:
     low, high = min(0.0, *gammas), max(1.0, *gammas)
     named = looks(results.methods)
     key, top = legend({name: named[name] for name in dict.fromkeys(m for m, _ in curves)}, 46)
+    top += 8
     body = [*_frame(top, low, high)]
     for (method, _), curve in curves.items():
         look = named[method]

@@ -13,6 +13,7 @@ from baco_eval.report.ink import (
     FAINT,
     GRID,
     INK,
+    WIDTH,
     Look,
     fitted,
     legend,
@@ -25,9 +26,10 @@ from baco_eval.report.ink import (
 )
 from baco_eval.report.results import Results
 
-COLUMNS, GAP, SIDE, ABOVE, BELOW, LEFT, INSET = 3, 14.0, 190.0, 26.0, 44.0, 46.0, 8.0
+COLUMNS, SIDE, ABOVE, BELOW, LEFT, INSET = 3, 174.0, 26.0, 44.0, 58.0, 8.0
 NOTES = (
-    "Up and to the right is better. Filled: nothing of the same method beats it; the line joins those.",
+    "Up and to the right is better. Thin lines follow a method's settings. Filled marks, and the thick line",
+    "that joins them, are its front: none of its other settings is better in both.",
     "Grey steps: the front of all methods. Axes run from the smallest to the largest value of any method.",
 )
 
@@ -46,15 +48,16 @@ def draw_planes(results: Results, quality: str) -> str:
     """Return the planes of one quality metric as SVG, the means of the groups first."""
     named = looks(results.methods)
     panels = [*_means(results, quality), *_planes(results, quality)]
-    sign = "−" if results.measures[quality].direction < 0 else ""
-    head = [text(16, 22, f"Diversity against quality: {sign}{quality} upwards", bold=True)]
+    less = ", less of it upwards" if results.measures[quality].direction < 0 else ""
+    title = f"Diversity against {quality}{less}"
+    head = [text(16, 22, fitted(title, WIDTH - 32), bold=True)]
     key, top = legend(named, 46, NOTES)
     rows = -(-len(panels) // COLUMNS)
     body = [
         part for index, panel in enumerate(panels) for part in _panel(panel, named, *_corner(index, top + 6))
     ]
     height = top + 6 + rows * (ABOVE + SIDE + BELOW)
-    return picture(f"Diversity against {quality}", [*head, *key, *body], height)
+    return picture(title, [*head, *key, *body], height)
 
 
 def _planes(results: Results, quality: str) -> Iterator[Panel]:
@@ -65,7 +68,7 @@ def _planes(results: Results, quality: str) -> Iterator[Panel]:
         (d0, q0), (d1, q1) = plane.bounds.low, plane.bounds.high
         shown = [number(sign * value) for sign, value in zip((signs[0], signs[0]), (d0, d1), strict=True)]
         ends = (number(signs[1] * q0), number(signs[1] * q1))
-        label = f"{'−' if signs[0] < 0 else ''}{diversity}"
+        label = f"less {diversity}" if signs[0] < 0 else diversity
         yield Panel(diversity, plane.normalised, (shown[0], label, shown[1]), ends)
 
 
@@ -84,7 +87,7 @@ def _means(results: Results, quality: str) -> Iterator[Panel]:
 
 def _corner(index: int, top: float) -> tuple[float, float]:
     row, column = divmod(index, COLUMNS)
-    return LEFT + column * (SIDE + LEFT - GAP + 8), top + ABOVE + row * (ABOVE + SIDE + BELOW)
+    return LEFT + column * (SIDE + LEFT), top + ABOVE + row * (ABOVE + SIDE + BELOW)
 
 
 def _panel(panel: Panel, named: Mapping[str, Look], left: float, top: float) -> Iterator[str]:
@@ -110,10 +113,13 @@ def _curves(
     pooled = front(np.concatenate(list(points.values())))
     yield line(_steps(pooled, left, top), "#b4b4b4", 3)
     for method, own in points.items():
+        sweep = [_place((d, q), left, top) for d, q in own.tolist()]
+        if len(sweep) > 1:
+            yield line(sweep, named[method].colour, 0.6)
         best = front(own)
         places = [_place((d, q), left, top) for d, q in best.tolist()]
         if len(places) > 1:
-            yield line(places, named[method].colour, 1.6)
+            yield line(places, named[method].colour, 2.2)
     for method, own in points.items():
         held = {tuple(row) for row in front(own).tolist()}
         for row in sorted(own.tolist(), key=lambda one: tuple(one) in held):
