@@ -13,12 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baco_core.bundle import Bundle, FileRecord, SourceRecord, read_bundle
+from baco_core.config import PairConfig
 from baco_core.errors import BundleError, ConfigError, LookUpError
 from baco_core.opening import MemberReference
 from baco_core.plugins import load_plugins
 from baco_eval.metrics.metric import NotMeasured
 from baco_eval.metrics.quality import Perplexity
-from baco_eval.models.scorer import Scorer, log_likelihoods, open_scorer, refuse_same, windows
+from baco_eval.models.scorer import (
+    Scorer,
+    default_scorer,
+    log_likelihoods,
+    open_scorer,
+    refuse_same,
+    windows,
+    writers,
+)
 from baco_eval.records import Prompt
 
 PROMPT = Prompt("p", "Tell me a story about a boat.")
@@ -113,7 +122,6 @@ def test_windows_score_every_token_once_within_their_room(length: int, first: in
         (Perplexity(JUDGE, WRITER), ["", "  "], "every text is empty"),
         (Perplexity(JUDGE, WRITER), [], "0 texts"),
         (Perplexity(JUDGE, WRITER), ["a"], "no text has a token"),
-        (Perplexity("", WRITER), [STORY], "option bundle"),
         (Perplexity(JUDGE), [STORY], "option pair"),
     ],
 )
@@ -126,6 +134,37 @@ def test_what_cannot_be_judged_says_why(metric: Perplexity, texts: list[str], re
 def test_a_member_of_the_pair_is_refused(member: str) -> None:
     with pytest.raises(ConfigError, match=f"scorer '{member}' .* circular: name a third one"):
         Perplexity(member, ("tiny:base", "tiny:aligned")).measure([STORY], PROMPT)
+
+
+def test_without_a_name_the_scorer_is_an_exported_one_that_did_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACO_CACHE", str(tmp_path))
+    default_scorer.cache_clear()
+    with pytest.raises(NotMeasured, match=r"no third model is here.*option bundle"):
+        Perplexity(pair=WRITER).measure([STORY], PROMPT)
+    monkeypatch.setattr("baco_eval.models.scorer.DEFAULT_SCORERS", ("none", "tiny:base", "tiny:aligned"))
+    default_scorer.cache_clear()
+    named, chosen = Perplexity(JUDGE, WRITER), Perplexity(pair=WRITER)
+    assert chosen.measure([STORY], PROMPT) == named.measure([STORY], PROMPT)
+    assert default_scorer(("tiny:aligned", "tiny:base")) is None
+    default_scorer.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("pair", "references"),
+    [
+        (PairConfig(bundle="tiny"), ("tiny:base", "tiny:aligned")),
+        (PairConfig(bundle=None, base="a", aligned="b:model"), ("a", "b:model")),
+    ],
+)
+def test_a_pair_is_named_as_its_two_members(pair: PairConfig, references: tuple[str, ...]) -> None:
+    assert writers(pair) == references
+
+
+def test_a_writer_without_a_member_is_what_it_is_in_the_pair() -> None:
+    with pytest.raises(ConfigError, match="scorer 'tiny:aligned' is"):
+        Perplexity("tiny:aligned", ("tiny", "tiny")).measure([STORY], PROMPT)
 
 
 def described(folder: Path, source: SourceRecord, weights: str) -> MemberReference:

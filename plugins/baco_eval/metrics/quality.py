@@ -22,7 +22,11 @@ class Perplexity:
     """
 
     bundle: Annotated[
-        str, msgspec.Meta(description="Who judges, BUNDLE[:MEMBER]; never a member of the pair.")
+        str,
+        msgspec.Meta(
+            description="Who judges, BUNDLE[:MEMBER], never a member of the pair; empty: Gemma 3 270M or "
+            "SmolLM2 135M, whichever is exported and did not write."
+        ),
     ] = ""
     pair: Annotated[
         tuple[str, ...],
@@ -50,13 +54,17 @@ class Perplexity:
         cannot be opened.
         """
         some = some_texts(texts)
-        if not self.bundle:
-            raise NotMeasured("no scorer is named; set the option bundle to a third model's bundle.")
         if not self.pair:
             raise NotMeasured("nobody said who wrote; set the option pair to both members' bundles.")
-        from baco_eval.models.scorer import open_scorer
+        from baco_eval.models.scorer import default_scorer, open_scorer
 
-        scorer = open_scorer(self.bundle, self.pair, self.backend, self.window)
+        bundle = self.bundle or default_scorer(self.pair)
+        if bundle is None:
+            raise NotMeasured(
+                "no third model is here to judge; export one (baco export --model SOURCE --out DIR) and "
+                "name it in the option bundle."
+            )
+        scorer = open_scorer(bundle, self.pair, self.backend, self.window)
         before = f"{prompt.text}\n\n" if self.after_prompt else ""
         read = [scorer.log_probabilities(text, before) for text in some]
         means = [float(each.mean()) for each in read if len(each)]

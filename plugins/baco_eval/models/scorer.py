@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,14 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baco_core.bundle import MemberRecord
-from baco_core.config import Config, Part
-from baco_core.errors import ConfigError
+from baco_core.config import Config, PairConfig, Part
+from baco_core.errors import ConfigError, LookUpError
 from baco_core.model import Model
 from baco_core.opening import MemberReference, _member, _reference, _tokenizers
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.source import Source
 from baco_core.tokenizer import Tokenizer
 
+_LOGGER = logging.getLogger(__name__)
+DEFAULT_SCORERS = ("gemma3-smollm2:base", "smollm2-two-views:base")
+"""Gemma 3 270M, then SmolLM2 135M Instruct, in the bundles that the configs of these names export."""
 ROWS_AT_ONCE = 64
 """Rows asked for in one call: 64 of a vocabulary of 262,144 take 64 MiB."""
 
@@ -99,6 +103,27 @@ def log_likelihoods(rows: ArrayLike, token_ids: Sequence[int]) -> NDArray[np.flo
     return found
 
 
+def writers(pair: PairConfig) -> tuple[str, ...]:
+    """Return both members of a pair as references, as `open_scorer` wants them."""
+    if pair.bundle is not None:
+        return tuple(f"{pair.bundle}:{source}" for source in Source)
+    return tuple(name for name in (pair.base, pair.aligned) if name is not None)
+
+
+@lru_cache(maxsize=8)
+def default_scorer(pair: tuple[str, ...]) -> str | None:
+    """Return the first of DEFAULT_SCORERS that is exported and is no member of the pair, if any."""
+    plugins = load_plugins()
+    for name in DEFAULT_SCORERS:
+        try:
+            _refuse(name, pair, plugins)
+        except (ConfigError, LookUpError) as error:
+            _LOGGER.debug("no scorer: %s", error)
+        else:
+            return name
+    return None
+
+
 @lru_cache(maxsize=2)
 def open_scorer(bundle: str, pair: tuple[str, ...], backend: str, limit: int) -> Scorer:
     """Return the scorer `BUNDLE[:MEMBER]`, opened once; `pair` names who wrote, in the same way.
@@ -106,13 +131,24 @@ def open_scorer(bundle: str, pair: tuple[str, ...], backend: str, limit: int) ->
     Raises ConfigError when it is one of these, BundleError or LookUpError when there is no such bundle.
     """
     plugins = load_plugins()
-    reference = _located(bundle, plugins, "scorer")
-    for index, name in enumerate(pair):
-        refuse_same(reference, _located(name, plugins, f"pair[{index}]"), bundle, name)
+    reference = _refuse(bundle, pair, plugins)
     runs = plugins.backends.build(Part(backend or Config().backend.use), "backend")
     model = runs.load(reference.bundle.model_files(reference.member))
     member = _member(reference, model, _tokenizers({Source.BASE: reference})[Source.BASE])
     return Scorer(member.model, member.tokenizer, limit or None)
+
+
+def _refuse(scorer: str, pair: tuple[str, ...], plugins: Plugins) -> MemberReference:
+    """Return the scorer's reference; ConfigError when it is one of the pair."""
+    reference = _located(scorer, Source.BASE, plugins, "scorer")
+    for index, (name, source) in enumerate(zip(pair, _roles(pair), strict=True)):
+        refuse_same(reference, _located(name, source, plugins, f"pair[{index}]"), scorer, name)
+    return reference
+
+
+def _roles(pair: tuple[str, ...]) -> list[Source]:
+    """Return what each writer is when its reference names no member: base first, then aligned."""
+    return [Source.BASE, *[Source.ALIGNED] * (len(pair) - 1)]
 
 
 def refuse_same(scorer: MemberReference, writer: MemberReference, name: str, other: str) -> None:
@@ -129,8 +165,8 @@ def refuse_same(scorer: MemberReference, writer: MemberReference, name: str, oth
         )
 
 
-def _located(text: str, plugins: Plugins, where: str) -> MemberReference:
-    reference = _reference(text, Source.BASE, plugins.bundles, where)
+def _located(text: str, source: Source, plugins: Plugins, where: str) -> MemberReference:
+    reference = _reference(text, source, plugins.bundles, where)
     reference.bundle.member(reference.member)
     return reference
 
