@@ -304,6 +304,7 @@ def test_the_page_asks_no_host_runs_nothing_and_shows_texts_as_text(folder: Path
     assert "Settings of each method: a 3, b 2." in html
     assert "There is no random router" in html
     assert "No quality metric was scored." in html
+    assert "<li>self-bleu was not scored.</li>" in html
 
 
 def test_a_report_is_the_same_each_time(folder: Path, tmp_path: Path) -> None:

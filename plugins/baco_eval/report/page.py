@@ -89,7 +89,7 @@ def caveats(results: Results, material: Material) -> list[str]:
         f"Intervals are 2.5 to 97.5 % percentiles of {results.resamples} resamples of the prompts, the same "
         "for all methods, with the bounds of the full sample. They tell nothing of other prompts or pairs."
     )
-    return [*found, *results.notes, *_missing(results)]
+    return [*found, *results.notes, *_missing(results, material)]
 
 
 def _rule(results: Results) -> str:
@@ -104,7 +104,9 @@ def _rule(results: Results) -> str:
     )
 
 
-def _missing(results: Results) -> Iterator[str]:
+def _missing(results: Results, material: Material) -> Iterator[str]:
+    for name, needs in material.unscored.items():
+        yield f"{name} was not scored" + (f"; it needs a model ({needs})." if needs else ".")
     groups = {one.group for one in results.measures.values()}
     for name, measure in results.measures.items():
         for reason, count in measure.reasons.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ class Material:
     manifest: Manifest
     measures: Sequence[Measure]
     generations: Sequence[Generation]
+    unscored: Mapping[str, str]
+    """Metrics that are registered and have no score: what model they need, or nothing."""
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -54,7 +56,13 @@ def read(folder: Path, plugins: Plugins) -> Material:
     measures = [_measure(folder, name, manifest, plugins) for name in names]
     if not any(measure.scores for measure in measures):
         raise ConfigError(f"{folder}: it has no scores; run baco score first.")
-    return Material(manifest, measures, read_generations(folder / GENERATIONS_NAME))
+    unscored = {name: _needs(plugins, name) for name in plugins.metrics.names() if name not in names}
+    return Material(manifest, measures, read_generations(folder / GENERATIONS_NAME), unscored)
+
+
+def _needs(plugins: Plugins, name: str) -> str:
+    metric: Any = plugins.metrics.get(name)
+    return metric.needs or ""
 
 
 def _measure(folder: Path, name: str, manifest: Manifest, plugins: Plugins) -> Measure:
