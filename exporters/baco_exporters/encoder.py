@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from baco_core.bundle import SourceRecord
 from baco_core.errors import ExportError
 from baco_core.paths import cache_folder
-from baco_exporters.bundle import _files, made_with
+from baco_exporters.bundle import _files, _publish, made_with
 from baco_exporters.fetch import Fetched, fetch
 from baco_exporters.onnx_export import OPSET
 from baco_exporters.partial import partial_folder
@@ -90,9 +90,7 @@ def export_encoder(text: str, out: Path, progress: Progress, *, force: bool = Fa
         with progress.phase(f"export {fetched.record.id}"):
             parity = _export(fetched, partial)
         shutil.rmtree(partial / "source", ignore_errors=True)
-        if target.exists():
-            shutil.rmtree(target)
-        partial.rename(target)
+        _publish(partial, target)
     progress.note(f"largest difference to PyTorch: {parity:.1e}")
     return parity
 
