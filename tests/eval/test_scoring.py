@@ -66,6 +66,12 @@ def test_what_has_no_value_has_a_reason(tmp_path: Path, value: float | None, rea
     assert {(one.value, one.not_measured) for one in read_scores(tmp_path, "count")} == {(None, reason)}
 
 
+def test_what_had_no_value_is_tried_again(tmp_path: Path) -> None:
+    run(tmp_path, Count(None), SOME[:4])
+    assert run(tmp_path, Count(0.5)) == ["count: 4 measured now, 0 before"]
+    assert [one.value for one in read_scores(tmp_path, "count")] == [0.5] * 4
+
+
 def test_a_line_that_was_cut_is_measured_again_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     run(tmp_path, Count(0.5))
     path = tmp_path / "scores" / "count.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,12 @@ def _configure(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> int:
     from baco_core.errors import ConfigError
     from baco_core.plugins import load_plugins
+    from baco_eval.models.scorer import writers
     from baco_eval.scoring.groups import groups_of, words_for
     from baco_eval.scoring.score import score
-    from baco_eval.sweep.config import sweep_from_data
+    from baco_eval.sweep.config import load_sweep
     from baco_eval.sweep.lock import locked
-    from baco_eval.sweep.manifest import read_manifest
+    from baco_eval.sweep.manifest import CONFIG_NAME, read_manifest
     from baco_eval.sweep.run import prompts_of
     from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
 
@@ -40,8 +42,7 @@ def _run(options: Namespace) -> int:
         raise ConfigError(
             f"{folder}: this is no sweep's folder (it has no manifest.json); run baco sweep first."
         )
-    about = {name: manifest.config[name] for name in ("task", "n", "plugins", "methods")}
-    config = sweep_from_data(about, str(folder / "sweep.yaml"))
+    config = load_sweep(folder / CONFIG_NAME)
     plugins = load_plugins([*config.plugins, *options.plugin])
     prompts = {prompt.id: prompt for prompt in prompts_of(config, plugins)}
     with locked(folder):
@@ -52,20 +53,21 @@ def _run(options: Namespace) -> int:
         if len(there) < size:  # all settings are cut to common lengths, so all must be there
             raise ConfigError(f"{folder}: {len(there)} of {size} texts are there; finish baco sweep first.")
         groups = groups_of(there, config.n)
-        metrics = _metrics(plugins, options.metrics, words_for(groups))
+        known = {"words": words_for(groups), "pair": writers(config.placed_pair())}
+        metrics = _metrics(plugins, options.metrics, known)
         score(folder, metrics, groups, prompts, lambda line: print(line, file=sys.stderr, flush=True))
     return 0
 
 
-def _metrics(plugins: Plugins, wanted: str | None, words: int) -> dict[str, Metric]:
-    """Return the metrics asked for; lexical ones cut texts to `words` words."""
+def _metrics(plugins: Plugins, wanted: str | None, known: Mapping[str, object]) -> dict[str, Metric]:
+    """Return the metrics asked for, given what they want to know: to how many words to cut, who wrote."""
     from baco_core.config import Part
 
     names = [name.strip() for name in wanted.split(",")] if wanted else plugins.metrics.names()
     found: dict[str, Any] = {}
     for name in names:
-        cuts = {"words": words} if "words" in plugins.metrics.options(name) else {}
-        metric = plugins.metrics.build(Part(name, cuts), "--metrics")
+        given = {key: value for key, value in known.items() if key in plugins.metrics.options(name)}
+        metric = plugins.metrics.build(Part(name, given), "--metrics")
         if wanted or metric.needs is None:
             found[name] = metric
     return found

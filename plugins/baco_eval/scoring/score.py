@@ -12,7 +12,7 @@ from baco_eval.metrics.metric import Metric, NotMeasured
 from baco_eval.records import Generation, Prompt, Score
 from baco_eval.scoring.groups import Group
 from baco_eval.sweep.errors import SweepError
-from baco_eval.sweep.lines import Lines, whole_lines
+from baco_eval.sweep.lines import Lines, whole_lines, write_whole
 
 SCORES_NAME = "scores"
 
@@ -48,11 +48,12 @@ def score(
 ) -> None:
     """Measure every group that a metric has no score of, and keep each score as soon as it is known.
 
-    What cannot be measured is kept with its reason. Raises SweepError when a file is damaged or full.
+    What cannot be measured is kept with its reason, and tried again the next time: its model may be there
+    then. Raises SweepError when a file is damaged or full.
     """
     (folder / SCORES_NAME).mkdir(exist_ok=True)
     for name, metric in metrics.items():
-        known = {(one.method, one.setting, one.prompt) for one in read_scores(folder, name)}
+        known = {(one.method, one.setting, one.prompt) for one in _with_values(folder, name)}
         missing = {group: texts for group, texts in groups.items() if group not in known}
         lines = Lines(scores_path(folder, name), durable=False)
         try:
@@ -63,6 +64,16 @@ def score(
         finally:
             lines.close()
         tell(_told(name, len(known), found))
+
+
+def _with_values(folder: Path, metric: str) -> list[Score]:
+    """Return the scores that have a value; the others leave the file."""
+    there = read_scores(folder, metric)
+    kept = [one for one in there if one.value is not None]
+    if len(kept) < len(there):
+        content = b"".join(msgspec.json.encode(one) + b"\n" for one in kept)
+        write_whole(scores_path(folder, metric), content)
+    return kept
 
 
 def _added(lines: Lines, found: Score) -> Score:
