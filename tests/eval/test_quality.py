@@ -204,7 +204,10 @@ def test_a_member_is_known_by_its_source_or_its_weights(
 def test_folders_that_are_both_called_base_are_not_the_same() -> None:
     folder = load_plugins().bundles.get("tiny")
     one, two = (described(folder, SourceRecord("base"), weights) for weights in ("w1", "w2"))
+    assert one.member == two.member
     refuse_same(one, two, "judge", "writer")
+    with pytest.raises(ConfigError, match="which is also 'writer'"):  # the weights tell them apart
+        refuse_same(one, one, "judge", "writer")
 
 
 @pytest.mark.parametrize(

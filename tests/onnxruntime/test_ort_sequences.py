@@ -21,7 +21,7 @@ DECODER = Decoder(max_length=24)
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_any_order_of_calls_gives_the_rows_of_the_tokens(load: Load, exact: bool) -> None:
-    run_any_order(load(DECODER, prefill_chunk=4, exact=exact), DECODER, exact)
+    assert run_any_order(load(DECODER, prefill_chunk=4, exact=exact), DECODER, exact) > 100
 
 
 def test_forking_copies_no_cache(load: Load) -> None:

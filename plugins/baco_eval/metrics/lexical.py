@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Lexical:
+class Lexical(ABC):
     """What lexical metrics share: texts are cut to `words` words first (see `words.common_words`)."""
 
     words: Annotated[
@@ -43,9 +44,9 @@ class Lexical:
         cut = [truncate(text, self.words) for text in some_texts(texts, self.least)]
         return self.diversity(cut)
 
+    @abstractmethod
     def diversity(self, texts: Sequence[str]) -> float:
         """Return the diversity of texts that are cut already."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

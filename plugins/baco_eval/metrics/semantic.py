@@ -6,6 +6,7 @@ The texts are not cut to a common length; an encoder reads what it can of each (
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -21,7 +22,7 @@ DEFAULT_EMBEDDER = "all-minilm-l6-v2"
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class Embedded(ABC):
     """What metrics of sentence vectors share."""
 
     embedder: Annotated[
@@ -44,9 +45,9 @@ class Embedded:
 
         return self.diversity(cosines(open_encoder(find_encoder(self.embedder)).embed(some)))
 
+    @abstractmethod
     def diversity(self, similarities: NDArray[np.float64]) -> float:
         """Return the diversity of a matrix of cosines, shape (k, k)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
