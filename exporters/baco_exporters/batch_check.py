@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from baco_exporters.parity import Reference
-from baco_exporters.reader import GraphReader, cache_like, open_session
+from baco_exporters.reader import GraphReader, fused_pass, open_session, shared_cache
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,31 +38,17 @@ def batch_difference(single: Path, batch: Path, found: Sequence[Reference]) -> f
 
 def _read_beside(path: Path, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
     """Return rows [position, sequence, vocabulary]; behind a sequence's end they mean nothing."""
-    import onnxruntime
-
     session, count, longest = open_session(path), len(texts), max(map(len, texts))
-    value = onnxruntime.OrtValue.ortvalue_from_numpy
-    cache = {
-        each.name: value(np.repeat(cache_like(each, longest + 1), count, axis=0))
-        for each in session.get_inputs()
-        if each.name.startswith("past_key_values.")
-    }
+    cache = shared_cache(session, longest + 1, count)
     rows = []
     for at in range(longest):
         starts = np.array([min(at, len(text)) for text in texts], np.int32)
         tokens = [text[at] if at < len(text) else 0 for text in texts]
-        binding = session.io_binding()
-        for name, array in {
+        feeds: dict[str, NDArray[np.generic]] = {
             "input_ids": np.array(tokens, np.int64)[:, None],
             "logits_indices": np.arange(count),
             "seqlens_k": starts,
             "total_sequence_length": np.array([starts.max() + 1], np.int32),
-        }.items():
-            binding.bind_cpu_input(name, array)
-        for name, buffer in cache.items():
-            binding.bind_ortvalue_input(name, buffer)
-            binding.bind_ortvalue_output(name.replace("past_key_values", "present", 1), buffer)
-        binding.bind_output("logits")
-        session.run_with_iobinding(binding)
-        rows.append(binding.get_outputs()[-1].numpy()[0])
+        }
+        rows.append(fused_pass(session, feeds, cache))
     return np.array(rows, np.float32)

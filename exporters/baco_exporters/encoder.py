@@ -17,7 +17,7 @@ from baco_core.errors import ExportError
 from baco_core.paths import cache_folder
 from baco_exporters.bundle import _files, _publish, made_with
 from baco_exporters.fetch import Fetched, fetch
-from baco_exporters.onnx_export import OPSET
+from baco_exporters.onnx_export import run_optimum
 from baco_exporters.partial import partial_folder
 from baco_exporters.progress import Progress
 from baco_exporters.sources import PackagedSource, parse_source
@@ -125,7 +125,7 @@ def _export(fetched: Fetched, folder: Path) -> float:
     _check_pooling(fetched.path)
     most = _max_tokens(fetched.path)
     model = _load(fetched)
-    _run_optimum(model, folder / "graph")
+    run_optimum(model, folder / "graph", TASK, "encoder")
     (folder / "graph" / "model.onnx").rename(folder / "model.onnx")
     shutil.rmtree(folder / "graph")
     shutil.copyfile(fetched.path / "tokenizer.json", folder / "tokenizer.json")
@@ -205,24 +205,6 @@ def _load(fetched: Fetched) -> Any:
     if missing:
         raise ExportError(f"{fetched.record.id}: weights are missing, such as {sorted(missing)[:5]}.")
     return model.eval()
-
-
-def _run_optimum(model: Any, folder: Path) -> None:
-    from optimum.exporters.onnx import onnx_export_from_model
-
-    folder.mkdir()
-    model.config._name_or_path = str(folder / "no-tokenizer")  # Optimum looks for one, even on the hub
-    try:
-        onnx_export_from_model(
-            model, folder, task=TASK, opset=OPSET, do_validation=False, no_post_process=True
-        )
-    except OSError:
-        raise  # the disk, not the model
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ExportError(
-            f"Optimum could not export the {model.config.model_type!r} encoder: {reason[0]}"
-        ) from error
 
 
 def _parity(model: Any, folder: Path, most: int) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baco_core.bundle import KvLayout
 from baco_core.errors import ExportError
-from baco_exporters.torch_model import TASK, TorchModel
+from baco_exporters.torch_model import TASK
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -16,8 +16,8 @@ OPSET = 18
 """The opset Optimum's configurations are written for."""
 
 
-def run_optimum(model: TorchModel, folder: Path) -> None:
-    """Export `model` into the new folder `folder`, with inputs and outputs for the KV cache.
+def run_optimum(model: Any, folder: Path, task: str = TASK, kind: str = "model") -> None:
+    """Export `model` into the new folder `folder`; a decoder gets inputs and outputs for the KV cache.
 
     Raises ExportError with Optimum's reason when it refuses.
     """
@@ -27,14 +27,14 @@ def run_optimum(model: TorchModel, folder: Path) -> None:
     model.config._name_or_path = str(folder / "no-tokenizer")  # Optimum looks for one, even on the hub
     try:
         onnx_export_from_model(
-            model, folder, task=TASK, opset=OPSET, do_validation=False, no_post_process=True
+            model, folder, task=task, opset=OPSET, do_validation=False, no_post_process=True
         )
     except OSError:
         raise  # the disk, not the model
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ExportError(
-            f"Optimum could not export the {model.config.model_type!r} model: {reason[0]}"
+            f"Optimum could not export the {model.config.model_type!r} {kind}: {reason[0]}"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,29 +45,16 @@ class GraphReader:
 
         A lone token is read twice, the second time for nothing: one row alone is rounded differently.
         """
-        import onnxruntime
-
-        value = onnxruntime.OrtValue.ortvalue_from_numpy
-        cache = {name: value(cache_like(self._inputs[name], len(ids) + 1)) for name in self._cache_names}
+        cache = shared_cache(self._session, len(ids) + 1)
         for start, stop in cuts:
-            binding = self._session.io_binding()
             read = max(stop - start, 2)
-            feeds = {
+            feeds: dict[str, NDArray[np.generic]] = {
                 "input_ids": np.resize(np.asarray(ids[start:stop], np.int64), (1, read)),
                 "logits_indices": np.arange(stop - start),
                 "seqlens_k": np.array([start + read - 1], np.int32),
                 "total_sequence_length": np.array([start + read], np.int32),
             }
-            for name, array in feeds.items():
-                binding.bind_cpu_input(name, array)
-            for name, buffer in cache.items():
-                binding.bind_ortvalue_input(name, buffer)
-                binding.bind_ortvalue_output(_present(name), buffer)
-            for name, buffer in self._adapter.items():
-                binding.bind_ortvalue_input(name, buffer)
-            binding.bind_output("logits")
-            self._session.run_with_iobinding(binding)
-            yield start, binding.get_outputs()[-1].numpy()[0]
+            yield start, fused_pass(self._session, feeds, cache, self._adapter)
 
     def _tokens(self, ids: Sequence[int], start: int, stop: int) -> dict[str, NDArray[np.int64]]:
         feeds = {
@@ -80,6 +67,38 @@ class GraphReader:
     @property
     def _cache_names(self) -> list[str]:
         return [name for name in self._inputs if name.startswith("past_key_values.")]
+
+
+def shared_cache(session: InferenceSession, length: int, batch: int = 1) -> dict[str, OrtValue]:
+    """Return empty buffers of a fused graph, by cache input, with room for `length` positions."""
+    import onnxruntime
+
+    return {
+        each.name: onnxruntime.OrtValue.ortvalue_from_numpy(cache_like(each, length, batch))
+        for each in session.get_inputs()
+        if each.name.startswith("past_key_values.")
+    }
+
+
+def fused_pass(
+    session: InferenceSession,
+    feeds: Mapping[str, NDArray[np.generic]],
+    cache: Mapping[str, OrtValue],
+    parameters: Mapping[str, OrtValue] | None = None,
+) -> NDArray[np.float32]:
+    """Run a fused graph, which fills the cache in place; return its rows, shape (rows, vocabulary)."""
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_cpu_input(name, array)
+    for name, buffer in cache.items():
+        binding.bind_ortvalue_input(name, buffer)
+        binding.bind_ortvalue_output(_present(name), buffer)
+    for name, buffer in (parameters or {}).items():
+        binding.bind_ortvalue_input(name, buffer)
+    binding.bind_output("logits")
+    session.run_with_iobinding(binding)
+    rows: NDArray[np.float32] = binding.get_outputs()[-1].numpy()[0]
+    return rows
 
 
 def _parameters(adapter: Path) -> dict[str, OrtValue]:
@@ -100,11 +119,11 @@ def open_session(path: Path) -> InferenceSession:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def cache_like(declared: NodeArg, length: int) -> NDArray[np.generic]:
+def cache_like(declared: NodeArg, length: int, batch: int = 1) -> NDArray[np.generic]:
     """Return zeros for a cache input, with room for `length` positions."""
     _, heads, _, size = declared.shape
     dtype = np.float16 if declared.type == "tensor(float16)" else np.float32
-    return np.zeros((1, heads, length, size), dtype)
+    return np.zeros((batch, heads, length, size), dtype)
 
 
 def _present(past: str) -> str:

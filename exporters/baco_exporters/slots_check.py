@@ -10,7 +10,7 @@ import numpy as np
 
 from baco_core.errors import ExportError
 from baco_exporters.parity import Reference
-from baco_exporters.reader import GraphReader, cache_like, open_session
+from baco_exporters.reader import GraphReader, fused_pass, open_session, shared_cache
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,28 +47,13 @@ def _read_together(
     path: Path, slots: int, ids: Sequence[int], lengths: Sequence[int]
 ) -> list[NDArray[np.float32]]:
     """Return the rows of every slot, [n, vocabulary]: two passes with all, one with every other slot."""
-    import onnxruntime
-
     session = open_session(path)
-    value = onnxruntime.OrtValue.ortvalue_from_numpy
-    cache = {
-        each.name: value(cache_like(each, 3 * max(lengths) + 1))
-        for each in session.get_inputs()
-        if each.name.startswith("past_key_values.")
-    }
+    cache = shared_cache(session, 3 * max(lengths) + 1)
     done = [0] * slots
     rows: list[list[NDArray[np.float32]]] = [[] for _ in range(slots)]
     for step in range(3):
         counts = [0 if step == 2 and slot % 2 else lengths[slot] for slot in range(slots)]
-        binding = session.io_binding()
-        for name, array in _feeds(ids, done, counts).items():
-            binding.bind_cpu_input(name, array)
-        for name, buffer in cache.items():
-            binding.bind_ortvalue_input(name, buffer)
-            binding.bind_ortvalue_output(name.replace("past_key_values", "present", 1), buffer)
-        binding.bind_output("logits")
-        session.run_with_iobinding(binding)
-        logits = binding.get_outputs()[-1].numpy()[0]
+        logits = fused_pass(session, _feeds(ids, done, counts), cache)
         for slot, part in enumerate(np.split(logits, np.cumsum(counts)[:-1])):
             rows[slot].append(part)
             done[slot] += counts[slot]
