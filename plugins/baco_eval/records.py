@@ -23,11 +23,15 @@ class Prompt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Setting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One method with one value of its knobs; `id` names the values, such as `gamma=0.3`."""
+    """One method with one value of its knobs; `id` names the values, such as `gamma=0.3`.
+
+    A control `matches` another setting (method, id): it is random, at the base share of that one's texts.
+    """
 
     method: str
     id: str
     options: dict[str, Any] = {}
+    matches: tuple[str, str] | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -19,6 +19,8 @@ from baco_core.prompts import PromptsConfig
 from baco_core.where import Where
 
 REGENERATE = "regenerate"
+CONTROL = "rand"
+"""The router of controls; its gamma is a base share."""
 TWINS = ("n", "seed")
 """Keys of a sweep that `decode` has too."""
 
@@ -43,10 +45,20 @@ class MethodConfig:
     label: Annotated[
         str | None, _about("What results call it; else the router, or the method.", min_length=1)
     ] = None
+    match: Annotated[
+        str | None,
+        _about("A control: random, at the base share of each setting of the method called so.", min_length=1),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.match and dataclasses.replace(self, match=None, label=None) != MethodConfig():
+            raise ValueError("a method with 'match' takes all but its label from the one it matches")
 
     @property
     def name(self) -> str:
         """What results call the method."""
+        if self.match:
+            return self.label or f"{CONTROL}-as-{self.match}"
         return self.label or (self.router.use if self.use == REGENERATE else self.use)
 
 

@@ -19,7 +19,7 @@ from baco_core.router import Router
 from baco_core.where import Where
 from baco_eval.methods.method import Method
 from baco_eval.records import Setting
-from baco_eval.sweep.config import MethodConfig, SweepConfig
+from baco_eval.sweep.config import CONTROL, MethodConfig, SweepConfig
 
 DEFAULT_ID = "default"
 """The id of a setting whose method has no knob."""
@@ -39,16 +39,17 @@ class Cell:
 
 
 def cells_of(config: SweepConfig, plugins: Plugins) -> list[Cell]:
-    """Return the settings in the order of the config, each checked by building its parts.
+    """Return the settings in the order of the config, controls last, each checked by building its parts.
 
     Raises BacoError naming the place of an unknown name, a wrong option or value, or a setting that is
     there twice.
     """
     found: list[Cell] = []
     seen: dict[tuple[str, str], str] = {}
-    for index, method in enumerate(config.methods):
+    for index, method in sorted(enumerate(config.methods), key=lambda each: each[1].match is not None):
         where = Where(config.origin, f"methods[{index}]")
-        for cell in _cells(method, config, plugins, where):
+        made = controls(method, found, plugins, where) if method.match else None
+        for cell in _cells(method, config, plugins, where) if made is None else made:
             if first := seen.get(cell.setting.key):
                 raise where.error(
                     f"{first} has a setting {cell.setting.id!r} of {cell.setting.method!r} already; "
@@ -57,6 +58,26 @@ def cells_of(config: SweepConfig, plugins: Plugins) -> list[Cell]:
             seen[cell.setting.key] = where.path
             found.append(cell)
     return found
+
+
+def controls(method: MethodConfig, cells: Sequence[Cell], plugins: Plugins, where: Where) -> list[Cell]:
+    """Return a control for each setting that `method` matches, with its sampler and way to ask.
+
+    Raises ConfigError when no method is called so, or when it is a control itself.
+    """
+    wanted = [cell for cell in cells if cell.setting.method == method.match]
+    if not wanted or wanted[0].setting.matches:
+        names = dict.fromkeys(cell.setting.method for cell in cells if not cell.setting.matches)
+        raise where.key("match").error(f"no method to match is called {method.match!r}: {', '.join(names)}.")
+    return [_control(method.name, cell, plugins) for cell in wanted]
+
+
+def _control(name: str, cell: Cell, plugins: Plugins) -> Cell:
+    router = Part(CONTROL)
+    options = {**cell.setting.options, "router": plain_data(router)}
+    setting = Setting(name, cell.setting.id, options, cell.setting.key)
+    built = plugins.routers.build(router, "match")
+    return dataclasses.replace(cell, setting=setting, router=router, built=built)
 
 
 @dataclass(frozen=True, slots=True)

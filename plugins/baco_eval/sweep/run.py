@@ -30,6 +30,7 @@ from baco_eval.sweep.manifest import (
     read_manifest,
     write_manifest,
 )
+from baco_eval.sweep.matching import matched
 from baco_eval.sweep.methods import rounds
 from baco_eval.sweep.progress import Progress
 from baco_eval.sweep.store import GENERATIONS_NAME, Store, check_keys, opened_store
@@ -118,6 +119,7 @@ class _Run:
     def _write(self, cells: Sequence[Cell], progress: Progress) -> None:
         opened = self._opened()
         for cell in cells:
+            cell = matched(cell, self.store.there)
             pipeline = opened.using(self.sweep.config_of(cell, self.today))
             for jobs in rounds(cell, pipeline, self.sweep.prompts, self.sweep.config.n, self.store.there):
                 for text, seconds in written(pipeline, jobs, self.sweep.config.decode.batch):

@@ -1,0 +1,24 @@
+"""Gives a control the base share of the setting that it matches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from baco_core.config import Part
+from baco_eval.records import Generation
+from baco_eval.sweep.grid import Cell
+from baco_eval.sweep.store import Key
+
+
+def matched(cell: Cell, there: Mapping[Key, Generation]) -> Cell:
+    """Return a control as it is written: its gamma is the base share of all texts it matches.
+
+    Those must be `there`. Any other cell is returned as it is.
+    """
+    if cell.setting.matches is None:
+        return cell
+    texts = [text for text in there.values() if (text.method, text.setting) == cell.setting.matches]
+    tokens = sum(text.tokens for text in texts)
+    share = sum(text.base_tokens for text in texts) / tokens if tokens else 0.0
+    return dataclasses.replace(cell, router=Part(cell.router.use, {"gamma": share}, cell.router.origin))
