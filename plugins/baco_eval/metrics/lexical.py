@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 
-from baco_eval.metrics.metric import Direction, Group, Measured, NotMeasured, some_texts
+from baco_eval.metrics.metric import Direction, Group, Measured, NotMeasured, Unavailable, some_texts
 from baco_eval.metrics.rouge import rouge_l
 from baco_eval.metrics.words import ngrams, truncate, words
 from baco_eval.records import Prompt
@@ -133,7 +133,7 @@ class SelfBleu(Lexical):
         try:
             from sacrebleu.metrics.bleu import BLEU
         except ImportError as error:
-            raise NotMeasured(
+            raise Unavailable(
                 f"it needs the package sacrebleu ({error}); pip install 'baco[eval]'."
             ) from error
         return BLEU(tokenize=self.tokenize, effective_order=True)

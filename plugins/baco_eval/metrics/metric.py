@@ -19,11 +19,16 @@ class NotMeasured(BacoError):  # noqa: N818 -- a finding more than a fault
     """There is no value, and the message says why; stored as such, never as a number."""
 
 
+class Unavailable(NotMeasured):
+    """No text at all has a value here: a model or a package is missing."""
+
+
 class Metric(Protocol):
     """One number for all texts of a prompt under one setting: a frozen dataclass with options as fields.
 
     `range` holds the smallest and largest value there can be, for any number of texts; `needs` names the
-    kind of model it runs, if any.
+    kind of model it runs, if any. Optional: `models() -> Mapping[str, str]`, which models it runs by
+    option and hash (Unavailable when one is missing), so that scores by different ones are never mixed.
     """
 
     direction: ClassVar[Direction]

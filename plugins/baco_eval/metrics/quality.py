@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from baco_eval.metrics.metric import Direction, Group, Measured, NotMeasured, some_texts
+from baco_eval.metrics.metric import Direction, Group, Measured, NotMeasured, Unavailable, some_texts
 from baco_eval.records import Prompt
 
 
@@ -54,20 +54,32 @@ class Perplexity:
         cannot be opened.
         """
         some = some_texts(texts)
-        if not self.pair:
-            raise NotMeasured("nobody said who wrote; set the option pair to both members' bundles.")
-        from baco_eval.models.scorer import default_scorer, open_scorer
+        from baco_eval.models.scorer import open_scorer
 
-        bundle = self.bundle or default_scorer(self.pair)
-        if bundle is None:
-            raise NotMeasured(
-                "no third model is here to judge; export one (baco export --model SOURCE --out DIR) and "
-                "name it in the option bundle."
-            )
-        scorer = open_scorer(bundle, self.pair, self.backend, self.window)
+        scorer = open_scorer(self._judge(), self.pair, self.backend, self.window)
         before = f"{prompt.text}\n\n" if self.after_prompt else ""
         read = [scorer.log_probabilities(text, before) for text in some]
         means = [float(each.mean()) for each in read if len(each)]
         if not means:
             raise NotMeasured("no text has a token that the scorer can judge.")
         return min(fmean(means), 0.0)
+
+    def models(self) -> dict[str, str]:
+        """Return who judges, and the hash of the bundle; Unavailable, ConfigError and others as `measure`."""
+        from baco_eval.models.scorer import identity
+
+        return {"bundle": identity(self._judge(), self.pair)}
+
+    def _judge(self) -> str:
+        """Return the bundle named, else the first default that did not write."""
+        if not self.pair:
+            raise Unavailable("nobody said who wrote; set the option pair to both members' bundles.")
+        from baco_eval.models.scorer import default_scorer
+
+        bundle = self.bundle or default_scorer(self.pair)
+        if bundle is None:
+            raise Unavailable(
+                "no third model is here to judge; export one (baco export --model SOURCE --out DIR) and "
+                "name it in the option bundle."
+            )
+        return bundle

@@ -45,6 +45,12 @@ class Embedded(ABC):
 
         return self.diversity(cosines(open_encoder(find_encoder(self.embedder)).embed(some)))
 
+    def models(self) -> dict[str, str]:
+        """Return the encoder's name and hash; Unavailable where it is not there."""
+        from baco_eval.models.encoder import find_encoder, identity
+
+        return {"embedder": identity(find_encoder(self.embedder))}
+
     @abstractmethod
     def diversity(self, similarities: NDArray[np.float64]) -> float:
         """Return the diversity of a matrix of cosines, shape (k, k)."""

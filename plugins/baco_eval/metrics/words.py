@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from baco_core.errors import ConfigError
-from baco_eval.metrics.metric import NotMeasured
+from baco_eval.metrics.metric import Unavailable
 from baco_eval.records import Generation
 
 LEAST_WORDS = 20
@@ -73,5 +73,5 @@ def _word() -> Any:
     try:
         import regex  # type: ignore[import-untyped]
     except ImportError as error:
-        raise NotMeasured(f"words need the package regex ({error}); pip install 'baco[eval]'.") from error
+        raise Unavailable(f"words need the package regex ({error}); pip install 'baco[eval]'.") from error
     return regex.compile(_WORD)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from baco_core.bundle import FileRecord, SourceRecord, inside, sha256_of
 from baco_core.errors import BundleError, ModelError
 from baco_core.paths import cache_folder
-from baco_eval.metrics.metric import NotMeasured
+from baco_eval.metrics.metric import Unavailable
 
 RECORD_NAME = "encoder.json"
 FOLDER = "encoders"
@@ -67,22 +67,27 @@ class Encoder:
 
 
 def find_encoder(name: str) -> Path:
-    """Return the folder of an encoder: a path, or a name in the cache; NotMeasured says how to make it."""
+    """Return the folder of an encoder: a path, or a name in the cache; Unavailable says how to make it."""
     for folder in (cache_folder() / FOLDER / name, Path(name)):
         if (folder / RECORD_NAME).is_file():
             return folder.resolve()
-    raise NotMeasured(f"the encoder {name!r} is not here; make it with: baco export --encoder {name}")
+    raise Unavailable(f"the encoder {name!r} is not here; make it with: baco export --encoder {name}")
+
+
+def identity(folder: Path) -> str:
+    """Return an encoder's name and the SHA-256 of its record, which names every file's."""
+    return f"{folder.name} {sha256_of(folder / RECORD_NAME)}"
 
 
 @lru_cache(maxsize=2)
 def open_encoder(folder: Path) -> Encoder:
-    """Open an encoder once; BundleError for a damaged folder, NotMeasured without ONNX Runtime."""
+    """Open an encoder once; BundleError for a damaged folder, Unavailable without ONNX Runtime."""
     record = read_record(folder)
     try:
         import onnxruntime
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise NotMeasured(f"it needs ONNX Runtime ({error}); pip install 'baco[cpu]'.") from error
+        raise Unavailable(f"it needs ONNX Runtime ({error}); pip install 'baco[cpu]'.") from error
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(record.max_tokens)
     tokenizer.no_padding()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baco_core.bundle import MemberRecord
+from baco_core.bundle import MANIFEST_NAME, MemberRecord, sha256_of
 from baco_core.config import Config, PairConfig, Part
 from baco_core.errors import ConfigError, LookUpError
 from baco_core.model import Model
@@ -136,6 +136,12 @@ def open_scorer(bundle: str, pair: tuple[str, ...], backend: str, limit: int) ->
     model = runs.load(reference.bundle.model_files(reference.member))
     member = _member(reference, model, _tokenizers({Source.BASE: reference})[Source.BASE])
     return Scorer(member.model, member.tokenizer, limit or None)
+
+
+def identity(bundle: str, pair: tuple[str, ...]) -> str:
+    """Return a scorer's name and the SHA-256 of its bundle's manifest; raises as `open_scorer`."""
+    reference = _refuse(bundle, pair, load_plugins())
+    return f"{bundle} {sha256_of(reference.bundle.folder / MANIFEST_NAME)}"
 
 
 def _refuse(scorer: str, pair: tuple[str, ...], plugins: Plugins) -> MemberReference:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from baco_core.errors import ConfigError
 from baco_eval.records import Generation, Score, Setting
 from baco_eval.report.results import Measure
-from baco_eval.scoring.score import SCORES_NAME, read_scores, scores_path
+from baco_eval.scoring.record import SCORES_NAME, measured_by, metric_of, scores_path
+from baco_eval.scoring.score import read_scores
 from baco_eval.sweep.errors import SweepError
 from baco_eval.sweep.manifest import Manifest, read_manifest
 from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
@@ -56,7 +57,8 @@ def read(folder: Path, plugins: Plugins) -> Material:
     measures = [_measure(folder, name, manifest, plugins) for name in names]
     if not any(measure.scores for measure in measures):
         raise ConfigError(f"{folder}: it has no scores; run baco score first.")
-    unscored = {name: _needs(plugins, name) for name in plugins.metrics.names() if name not in names}
+    scored = {measured_by(folder, name) for name in names}
+    unscored = {name: _needs(plugins, name) for name in plugins.metrics.names() if name not in scored}
     return Material(manifest, measures, read_generations(folder / GENERATIONS_NAME), unscored)
 
 
@@ -67,7 +69,7 @@ def _needs(plugins: Plugins, name: str) -> str:
 
 def _measure(folder: Path, name: str, manifest: Manifest, plugins: Plugins) -> Measure:
     path = scores_path(folder, name)
-    metric: Any = plugins.metrics.get(name, where=str(path))
+    metric: Any = metric_of(folder, name, plugins)
     scores = read_scores(folder, name)
     _check(scores, name, manifest.settings, path)
     return Measure(name, metric.direction, metric.group, metric.formula, metric.source, scores)

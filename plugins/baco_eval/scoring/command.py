@@ -4,73 +4,88 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from baco_core.command import Command
 
 if TYPE_CHECKING:
-    from baco_core.plugins import Plugins
-    from baco_eval.metrics.metric import Metric
+    from baco_eval.metrics.named import MetricConfig
+    from baco_eval.records import Generation
+    from baco_eval.scoring.groups import Group
+    from baco_eval.sweep.config import SweepConfig
+    from baco_eval.sweep.manifest import Manifest
 
 
 def _configure(parser: ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a sweep's folder")
     parser.add_argument(
-        "--metrics",
-        metavar="NAMES",
-        help="metrics to measure, with commas in between (default: all that need no model)",
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a YAML file with a list 'metrics' (default: the sweep's own, else all metrics)",
     )
+    parser.add_argument("--metrics", metavar="NAMES", help="measure these alone, with commas in between")
 
 
 def _run(options: Namespace) -> int:
-    from baco_core.errors import ConfigError
     from baco_core.plugins import load_plugins
     from baco_eval.models.scorer import writers
-    from baco_eval.scoring.groups import groups_of, words_for
+    from baco_eval.scoring.choice import choose
+    from baco_eval.scoring.groups import words_for
     from baco_eval.scoring.score import score
     from baco_eval.sweep.config import load_sweep
     from baco_eval.sweep.lock import locked
-    from baco_eval.sweep.manifest import CONFIG_NAME, read_manifest
+    from baco_eval.sweep.manifest import CONFIG_NAME
     from baco_eval.sweep.run import prompts_of
-    from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
 
     folder: Path = options.folder
+    manifest = _manifest(folder)
+    config = load_sweep(folder / CONFIG_NAME)
+    plugins = load_plugins([*config.plugins, *options.plugin])
+    prompts = {prompt.id: prompt for prompt in prompts_of(config, plugins)}
+    with locked(folder):
+        groups = _groups(folder, len(manifest.settings) * len(prompts) * config.n, config.n)
+        known = {"words": words_for(groups), "pair": writers(config.placed_pair())}
+        metrics, origin = _listed(options.config, config)
+        wanted = [name.strip() for name in options.metrics.split(",")] if options.metrics else []
+        chosen = choose(metrics, wanted, plugins, known, origin)
+        score(folder, chosen, groups, prompts, lambda line: print(line, file=sys.stderr, flush=True))
+    return 0
+
+
+def _manifest(folder: Path) -> Manifest:
+    from baco_core.errors import ConfigError
+    from baco_eval.sweep.manifest import read_manifest
+
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None:
         raise ConfigError(
             f"{folder}: this is no sweep's folder (it has no manifest.json); run baco sweep first."
         )
-    config = load_sweep(folder / CONFIG_NAME)
-    plugins = load_plugins([*config.plugins, *options.plugin])
-    prompts = {prompt.id: prompt for prompt in prompts_of(config, plugins)}
-    with locked(folder):
-        there, size = (
-            read_generations(folder / GENERATIONS_NAME),
-            len(manifest.settings) * len(prompts) * config.n,
-        )
-        if len(there) < size:  # all settings are cut to common lengths, so all must be there
-            raise ConfigError(f"{folder}: {len(there)} of {size} texts are there; finish baco sweep first.")
-        groups = groups_of(there, config.n)
-        known = {"words": words_for(groups), "pair": writers(config.placed_pair())}
-        metrics = _metrics(plugins, options.metrics, known)
-        score(folder, metrics, groups, prompts, lambda line: print(line, file=sys.stderr, flush=True))
-    return 0
+    return manifest
 
 
-def _metrics(plugins: Plugins, wanted: str | None, known: Mapping[str, object]) -> dict[str, Metric]:
-    """Return the metrics asked for, given what they want to know: to how many words to cut, who wrote."""
-    from baco_core.config import Part
+def _groups(folder: Path, size: int, n: int) -> dict[Group, list[Generation]]:
+    """Return all texts by setting and prompt; ConfigError unless all are there."""
+    from baco_core.errors import ConfigError
+    from baco_eval.scoring.groups import groups_of
+    from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
 
-    names = [name.strip() for name in wanted.split(",")] if wanted else plugins.metrics.names()
-    found: dict[str, Any] = {}
-    for name in names:
-        given = {key: value for key, value in known.items() if key in plugins.metrics.options(name)}
-        metric = plugins.metrics.build(Part(name, given), "--metrics")
-        if wanted or metric.needs is None:
-            found[name] = metric
-    return found
+    there = read_generations(folder / GENERATIONS_NAME)
+    if len(there) < size:  # all settings are cut to common lengths, so all must be there
+        raise ConfigError(f"{folder}: {len(there)} of {size} texts are there; finish baco sweep first.")
+    return groups_of(there, n)
+
+
+def _listed(file: Path | None, sweep: SweepConfig) -> tuple[tuple[MetricConfig, ...], str]:
+    """Return the metrics that YAML names, none for all, and the file they are from."""
+    from baco_eval.metrics.named import metrics_in, placed_metrics
+
+    origin = sweep.origin if file is None else str(file)
+    metrics = sweep.metrics if file is None else metrics_in(file)
+    return placed_metrics(metrics, Path(origin).parent), origin
 
 
 COMMAND = Command("Measure the texts of a sweep; metrics can be added later.", _configure, _run)

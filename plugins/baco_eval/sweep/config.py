@@ -17,6 +17,8 @@ from baco_core.options import INTERNAL, build
 from baco_core.overrides import anchored, apply_override, parse_override
 from baco_core.prompts import PromptsConfig
 from baco_core.where import Where
+from baco_eval.metrics.named import KEY as METRICS
+from baco_eval.metrics.named import MetricConfig, check_names, placed, placed_metrics
 
 REGENERATE = "regenerate"
 CONTROL = "rand"
@@ -86,10 +88,14 @@ class SweepConfig:
     prompts: Annotated[PromptsConfig, _about("How each model reads the prompt.")] = field(
         default_factory=PromptsConfig
     )
+    metrics: Annotated[
+        tuple[MetricConfig, ...], _about("What `baco score` measures of the texts; else all metrics.")
+    ] = ()
     origin: str = field(default="", compare=False, repr=False, metadata=INTERNAL)
     """The file the config was read from."""
 
     def __post_init__(self) -> None:
+        check_names(self.metrics, Where(path=METRICS))
         if self.seed > MAX_SEED:
             raise ValueError(f"seed must be from 0 to 2**64 - 1, not {self.seed}")
         if not self.methods:
@@ -103,6 +109,16 @@ class SweepConfig:
         """Return the pair with its folders no longer relative to the sweep's file."""
         data = anchored({"pair": config_data(self.pair)}, Path(self.origin).parent)
         return build(PairConfig, data["pair"], "pair")
+
+    def placed(self) -> SweepConfig:
+        """Return the sweep as it can be read from any folder: no path is relative to its file."""
+        folder = Path(self.origin).parent
+        return dataclasses.replace(
+            self,
+            pair=self.placed_pair(),
+            task=dataclasses.replace(self.task, options=placed(self.task.options, folder)),
+            metrics=placed_metrics(self.metrics, folder),
+        )
 
     def config(self, router: Part, sampler: Part, today: str) -> Config:
         """Return what one setting is written with; folders are relative to the sweep's file."""
@@ -146,6 +162,11 @@ def sweep_data(sweep: SweepConfig) -> dict[str, Any]:
     data = config_data(sweep)
     data["decode"] = {key: value for key, value in data["decode"].items() if key not in TWINS}
     return data
+
+
+def identity(sweep: SweepConfig) -> dict[str, Any]:
+    """Return what its texts depend on: all but the metrics, which can be added at any time."""
+    return {key: value for key, value in sweep_data(sweep).items() if key != METRICS}
 
 
 def _refuse_twins(data: object, where: Where) -> None:

@@ -20,7 +20,7 @@ from baco_core.options import show
 from baco_core.plugins import Plugins
 from baco_core.source import Source
 from baco_eval.records import FORMAT, Prompt, Setting
-from baco_eval.sweep.config import SweepConfig, sweep_data
+from baco_eval.sweep.config import SweepConfig, identity
 from baco_eval.sweep.errors import SweepError
 from baco_eval.sweep.grid import finite
 from baco_eval.sweep.lines import write_whole
@@ -64,7 +64,7 @@ def make_manifest(
     today: str,
 ) -> Manifest:
     """Return the manifest of a sweep that is begun today; `config` is that of any of its settings."""
-    data = finite(sweep_data(sweep))
+    data = finite(identity(sweep))
     task = TaskRecord(sweep.task.use, fingerprint(prompts), len(prompts))
     return Manifest(
         FORMAT,

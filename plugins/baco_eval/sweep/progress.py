@@ -1,4 +1,4 @@
-"""Tells how far a sweep is, and how long it will take."""
+"""Tells how far a long job is, and how long it will take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EVERY_S = 10.0
 
 
 class Progress:
-    """Counts texts. `tell` gets a line at most every `every` seconds."""
+    """Counts texts, or what else. `tell` gets a line at most every `every` seconds."""
 
     def __init__(
         self,
@@ -19,16 +19,18 @@ class Progress:
         tell: Callable[[str], None],
         every: float = EVERY_S,
         clock: Callable[[], float] = time.monotonic,
+        what: str = "texts",
     ) -> None:
         self._total = total
         self._there = self._first = there
         self._tell = tell
         self._every = every
         self._clock = clock
+        self._what = what
         self._begun = self._told = clock()
 
     def count(self, label: str) -> None:
-        """Count one text of the setting `label`."""
+        """Count one more; `label` says of what, such as its setting."""
         self._there += 1
         now = self._clock()
         if now - self._told >= self._every:
@@ -47,7 +49,7 @@ class Progress:
         left = (self._total - self._there) / rate
         share = 100 * self._there / self._total
         return (
-            f"{self._there} of {self._total} texts ({share:.0f} %), {rate:.2g} a second, "
+            f"{self._there} of {self._total} {self._what} ({share:.0f} %), {rate:.2g} a second, "
             f"about {duration(left)} to go"
         )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from baco_core.config import Config, Part
 from baco_core.config_yaml import to_yaml
@@ -17,6 +15,7 @@ from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins
 from baco_core.router import speakers_of
 from baco_core.where import Where
+from baco_eval.metrics.named import placed
 from baco_eval.records import Prompt
 from baco_eval.sweep.config import SweepConfig, sweep_data
 from baco_eval.sweep.grid import Cell, cells_of
@@ -88,8 +87,7 @@ class Sweep:
             return today
         if (folder / GENERATIONS_NAME).exists():
             raise ConfigError(f"{folder}: texts, but no {MANIFEST_NAME}; name another folder.")
-        placed = dataclasses.replace(self.config, pair=self.config.placed_pair())
-        write_whole(folder / CONFIG_NAME, to_yaml(sweep_data(placed)).encode())
+        write_whole(folder / CONFIG_NAME, to_yaml(sweep_data(self.config.placed())).encode())
         write_manifest(new, folder)
         return today
 
@@ -143,7 +141,8 @@ class _Run:
 def prompts_of(config: SweepConfig, plugins: Plugins) -> list[Prompt]:
     """Return the prompts of the sweep's task; BacoError when there is none, or when an id is there twice."""
     where = Where(config.origin, "task")
-    part = Part(config.task.use, _placed(config), config.origin)
+    options = placed(config.task.options, Path(config.origin).parent)
+    part = Part(config.task.use, options, config.origin)
     prompts = list(plugins.tasks.build(part, "task").prompts())
     if not prompts:
         raise where.error(f"{part.use!r} has no prompts.")
@@ -151,17 +150,6 @@ def prompts_of(config: SweepConfig, plugins: Plugins) -> list[Prompt]:
     if twice:
         raise where.error(f"{part.use!r} has the id {twice[0]!r} twice.")
     return prompts
-
-
-def _placed(config: SweepConfig) -> dict[str, Any]:
-    """Return the task's options with paths such as ./prompts.jsonl relative to the sweep's file."""
-    folder = Path(config.origin).parent
-    return {
-        key: str(folder / Path(value).expanduser())
-        if isinstance(value, str) and value.startswith(("./", "../", "~"))
-        else value
-        for key, value in config.task.options.items()
-    }
 
 
 def _make(folder: Path) -> None:
