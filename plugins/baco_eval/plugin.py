@@ -68,6 +68,7 @@ def register_baselines(register: Callable[[str, Callable[..., Method]], None]) -
 @hookimpl
 def register_commands(register: Callable[[str, Command], None]) -> None:
     """Name the commands."""
+    from baco_eval.annotate.command import COMMAND as ANNOTATE
     from baco_eval.report.command import COMMAND as REPORT
     from baco_eval.scoring.command import COMMAND as SCORE
     from baco_eval.sweep.command import COMMAND as SWEEP
@@ -75,3 +76,4 @@ def register_commands(register: Callable[[str, Command], None]) -> None:
     register("sweep", SWEEP)
     register("score", SCORE)
     register("report", REPORT)
+    register("annotate", ANNOTATE)
