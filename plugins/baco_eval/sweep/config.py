@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,12 +19,15 @@ from baco_core.prompts import PromptsConfig
 from baco_core.where import Where
 from baco_eval.metrics.named import KEY as METRICS
 from baco_eval.metrics.named import MetricConfig, check_names, placed, placed_metrics
+from baco_eval.sweep.budget import BudgetConfig
 
 REGENERATE = "regenerate"
 CONTROL = "rand"
 """The router of controls; its gamma is a base share."""
 TWINS = ("n", "seed")
 """Keys of a sweep that `decode` has too."""
+APART = (METRICS, "budget", "order")
+"""Keys that no text depends on, so that they may change while a sweep is written."""
 
 
 def _about(description: str, **limits: Any) -> msgspec.Meta:
@@ -91,6 +94,13 @@ class SweepConfig:
     metrics: Annotated[
         tuple[MetricConfig, ...], _about("What `baco score` measures of the texts; else all metrics.")
     ] = ()
+    budget: Annotated[BudgetConfig, _about("Where to stop before all is written.")] = field(
+        default_factory=BudgetConfig
+    )
+    order: Annotated[
+        Literal["methods", "prompts"],
+        _about("What is finished first: methods one by one, or all methods for the first prompts."),
+    ] = "methods"
     origin: str = field(default="", compare=False, repr=False, metadata=INTERNAL)
     """The file the config was read from."""
 
@@ -165,8 +175,8 @@ def sweep_data(sweep: SweepConfig) -> dict[str, Any]:
 
 
 def identity(sweep: SweepConfig) -> dict[str, Any]:
-    """Return what its texts depend on: all but the metrics, which can be added at any time."""
-    return {key: value for key, value in sweep_data(sweep).items() if key != METRICS}
+    """Return what its texts depend on: all but the keys `APART`."""
+    return {key: value for key, value in sweep_data(sweep).items() if key not in APART}
 
 
 def _refuse_twins(data: object, where: Where) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,31 +12,30 @@ from pathlib import Path
 from baco_core.config import Config, Part
 from baco_core.config_yaml import to_yaml
 from baco_core.errors import BacoError, ConfigError
-from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins
-from baco_core.router import speakers_of
 from baco_core.where import Where
 from baco_eval.metrics.named import placed
 from baco_eval.records import Prompt
+from baco_eval.sweep.budget import Budget
 from baco_eval.sweep.config import SweepConfig, sweep_data
 from baco_eval.sweep.grid import Cell, cells_of
 from baco_eval.sweep.lines import write_whole
+from baco_eval.sweep.local import Local
 from baco_eval.sweep.lock import locked
 from baco_eval.sweep.manifest import (
     CONFIG_NAME,
     MANIFEST_NAME,
+    Manifest,
     check_same,
     make_manifest,
     read_manifest,
     write_manifest,
 )
-from baco_eval.sweep.matching import matched
-from baco_eval.sweep.methods import rounds
 from baco_eval.sweep.progress import Progress
 from baco_eval.sweep.store import GENERATIONS_NAME, Store, check_keys, opened_store
-from baco_eval.sweep.texts import written
+from baco_eval.sweep.work import Executor, Tell, Work
 
-Tell = Callable[[str], None]
+LOCAL = Local()
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,23 @@ class Sweep:
         """Return what a setting's texts are written with."""
         return self.config.config(cell.router, cell.sampler, today)
 
-    def run(self, folder: Path, tell: Tell) -> None:
-        """Write what is missing in `folder`; `tell` is told how far it is.
+    def run(self, folder: Path, tell: Tell, executor: Executor = LOCAL) -> None:
+        """Write what is missing in `folder`, as far as the budget goes; `tell` is told how far it is.
 
-        Raises SweepError when the folder is another sweep's, damaged, locked or full. What was finished
-        stays, however this ends, and the next run goes on from there.
+        Only this process writes there, whatever executes. Raises SweepError when the folder is another
+        sweep's, damaged, locked or full. What was finished stays, however this ends, and the next run
+        goes on from there.
         """
         _make(folder)
         with locked(folder):
-            today = self._claimed(folder)
+            manifest = self._claimed(folder)
             with opened_store(folder, tell) as store:
-                settings = [cell.setting for cell in self.cells]
-                check_keys(folder, list(store.there), settings, self.prompts, self.config.n)
-                _Run(self, store, today, tell).finish(folder)
+                check_keys(folder, list(store.there), manifest.settings, self.prompts, self.config.n)
+                work = Work(self.config, self.plugins, self.prompts, self.cells, manifest, store.there, tell)
+                _Run(work, store, folder).finish(executor)
 
-    def _claimed(self, folder: Path) -> str:
-        """Write the manifest, or check the one that is there; return the day the sweep was begun."""
+    def _claimed(self, folder: Path) -> Manifest:
+        """Return the manifest that is there, if it is of the same sweep; else write one."""
         old = read_manifest(folder)
         today = str(date.today()) if old is None else old.today
         settings = [cell.setting for cell in self.cells]
@@ -84,58 +85,58 @@ class Sweep:
         new = make_manifest(self.config, config, self.plugins, self.prompts, settings, today)
         if old is not None:
             check_same(old, new, folder)
-            return today
+            return old
         if (folder / GENERATIONS_NAME).exists():
             raise ConfigError(f"{folder}: texts, but no {MANIFEST_NAME}; name another folder.")
         write_whole(folder / CONFIG_NAME, to_yaml(sweep_data(self.config.placed())).encode())
         write_manifest(new, folder)
-        return today
+        return new
 
 
 @dataclass(frozen=True)
 class _Run:
-    sweep: Sweep
-    store: Store
-    today: str
-    tell: Tell
+    """One run: what the executor finishes is kept, until all is there or the budget is spent."""
 
-    def finish(self, folder: Path) -> None:
-        there, size = len(self.store.there), self.sweep.size
-        cells = [cell for cell in self.sweep.cells if self._lacking(cell)]
-        progress = Progress(size, there, self.tell)
-        if there and cells:
-            self.tell(f"going on: {there} of {size} texts are there.")
+    work: Work
+    store: Store
+    folder: Path
+
+    def finish(self, executor: Executor) -> None:
+        there, size, tell = len(self.store.there), self._size, self.work.tell
+        progress = Progress(size, there, tell)
+        if 0 < there < size:
+            tell(f"going on: {there} of {size} texts are there.")
         try:
-            if cells:
-                self._write(cells, progress)
+            limit = self._write(executor, progress) if there < size else ""
         except (KeyboardInterrupt, BacoError):
-            kept = len(self.store.there)
-            self.tell(f"{kept} of {size} texts are kept in {folder}; the same command goes on.")
+            tell(f"{self._kept}; the same command goes on.")
             raise
+        if limit and len(self.store.there) < size:
+            tell(f"{limit} is reached: {self._kept}; the same command goes on with more.")
+            return
         progress.end()
 
-    def _write(self, cells: Sequence[Cell], progress: Progress) -> None:
-        opened = self._opened()
-        for cell in cells:
-            cell = matched(cell, self.store.there)
-            pipeline = opened.using(self.sweep.config_of(cell, self.today))
-            for jobs in rounds(cell, pipeline, self.sweep.prompts, self.sweep.config.n, self.store.there):
-                for text, seconds in written(pipeline, jobs, self.sweep.config.decode.batch):
-                    self.store.add(text, seconds)
-                    progress.count(f"{cell.setting.method} {cell.setting.id}")
+    def _write(self, executor: Executor, progress: Progress) -> str:
+        """Keep what lacks, each text as it is finished; return the limit that was reached, if any."""
+        budget = Budget(self.work.config.budget, self.store.there.values())
+        if limit := budget.spent():
+            return limit
+        with closing(executor.write(self.work)) as texts:
+            for text, seconds in texts:
+                self.store.add(text, seconds)
+                progress.count(f"{text.method} {text.setting}")
+                budget.count(text)
+                if limit := budget.spent():
+                    return limit
+        return ""
 
-    def _lacking(self, cell: Cell) -> bool:
-        config, there = self.sweep.config, self.store.there
-        return any(
-            (*cell.setting.key, prompt.id, index) not in there
-            for prompt in self.sweep.prompts
-            for index in range(config.n)
-        )
+    @property
+    def _size(self) -> int:
+        return len(self.work.cells) * len(self.work.prompts) * self.work.config.n
 
-    def _opened(self) -> Pipeline:
-        """Open the pair as the settings need it that let most models speak: always in the same way."""
-        widest = max(self.sweep.cells, key=lambda cell: len(speakers_of(cell.built)))
-        return Pipeline.from_config(self.sweep.config_of(widest, self.today), self.sweep.plugins)
+    @property
+    def _kept(self) -> str:
+        return f"{len(self.store.there)} of {self._size} texts are kept in {self.folder}"
 
 
 def prompts_of(config: SweepConfig, plugins: Plugins) -> list[Prompt]:
