@@ -58,7 +58,7 @@ def export_bundle(order: Order, progress: Progress) -> Manifest:
         progress.note(source.terms)
     with partial_folder(target) as partial:
         manifest = _write(order, fetched, partial, progress)
-        _publish(partial, target)
+        publish(partial, target)
     return manifest
 
 
@@ -85,7 +85,7 @@ def _write(order: Order, fetched: Mapping[str, Fetched], folder: Path, progress:
         records |= dict.fromkeys(names, made.pop(member)) | made
     _write_notice(fetched.values(), folder)
     members = {name: records[name] for name in (*order.sources, *records)}
-    manifest = Manifest(FORMAT, members, _files(folder), made_with())
+    manifest = Manifest(FORMAT, members, file_records(folder), made_with())
     (folder / MANIFEST_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return manifest
 
@@ -98,7 +98,8 @@ def _write_notice(sources: Iterable[Fetched], folder: Path) -> None:
     (folder / "NOTICE.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _files(folder: Path) -> dict[str, FileRecord]:
+def file_records(folder: Path) -> dict[str, FileRecord]:
+    """Return size and SHA-256 of every file in a folder, by its path there."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): FileRecord(path.stat().st_size, sha256_of(path))
@@ -117,7 +118,7 @@ def made_with() -> dict[str, str]:
     return found
 
 
-def _publish(partial: Path, target: Path) -> None:
+def publish(partial: Path, target: Path) -> None:
     """Put the finished folder in place; an older bundle is moved aside first and removed last."""
     aside = target.with_name(f"{partial.name}-replaced")
     if target.exists():

@@ -38,6 +38,11 @@ def _configure_export(parser: ArgumentParser) -> None:
         help="a sentence encoder, which metrics use: all-minilm-l6-v2, a folder or a hub id",
     )
     parser.add_argument(
+        "--classifier",
+        metavar="SOURCE",
+        help="an inference, reward or similarity model, which metrics use: a folder or a hub id",
+    )
+    parser.add_argument(
         "--aligned-adapter",
         type=Path,
         metavar="FOLDER",
@@ -94,8 +99,8 @@ def _configure_pull(parser: ArgumentParser) -> None:
 
 
 def _run_export(options: Namespace) -> int:
-    if options.encoder:
-        return _run_encoder(options)
+    if options.encoder or options.classifier:
+        return _run_text_model(options)
     order = read_order(options)
     _need_exporters()
     with _watched("export") as progress:
@@ -106,19 +111,23 @@ def _run_export(options: Namespace) -> int:
     return 0
 
 
-def _run_encoder(options: Namespace) -> int:
-    """Export a sentence encoder; without --out it goes where metrics look for it."""
-    from baco_exporters.encoder import encoder_folder, export_encoder
+def _run_text_model(options: Namespace) -> int:
+    """Export a model that metrics use; without --out it goes where they look for it."""
+    from baco_exporters.classifier import CLASSIFIER
+    from baco_exporters.encoder import ENCODER
+    from baco_exporters.text_model import TextModel, a, export_text_model, home_of
 
-    others = ("base", "aligned", "model", "aligned_adapter", "config", "precision", "compact")
-    stated = [name for name in others if getattr(options, name) is not None]
+    kind: TextModel = ENCODER if options.encoder else CLASSIFIER
+    others = ("classifier", "base", "aligned", "model", "aligned_adapter", "config", "precision", "compact")
+    stated = [name for name in others if name != kind.noun and getattr(options, name) is not None]
     if stated:
         flag = stated[0].replace("_", "-")
-        raise ConfigError(f"baco export: an encoder is exported alone, in fp32; leave out --{flag}.")
-    out = options.out or encoder_folder(options.encoder)
+        raise ConfigError(f"baco export: {a(kind.noun)} is exported alone, in fp32; leave out --{flag}.")
+    source = options.encoder or options.classifier
+    out = options.out or home_of(kind, source)
     _need_exporters()
     with _watched("export") as progress:
-        export_encoder(options.encoder, out, progress, force=options.force)
+        export_text_model(kind, source, out, progress, force=options.force)
     print(out)
     return 0
 

@@ -50,7 +50,7 @@ def _from_folder(folder: Path) -> TorchModel:
     auto: Any = transformers.AutoModelForCausalLM
     options |= {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
     model, report = auto.from_pretrained(folder, config=config, **options)
-    _check_missing(report["missing_keys"], folder.name)
+    check_missing(report["missing_keys"], folder.name)
     return model
 
 
@@ -70,7 +70,7 @@ def _from_gguf(path: Path) -> TorchModel:
     tensors = load(str(path), return_tensors=True, model_to_load=model)["tensors"]
     missing, _ = model.load_state_dict(tensors, strict=False)
     tied = model._tied_weights_keys or () if config.tie_word_embeddings else ()
-    _check_missing(set(missing) - set(tied), path.name)
+    check_missing(set(missing) - set(tied), path.name)
     model.tie_weights()
     return model
 
@@ -111,20 +111,26 @@ def adapted(model: TorchModel, matrices: Mapping[str, LowRank]) -> Iterator[None
 
 def check_architecture(config: Any, name: str) -> None:
     """Raise ExportError, with Optimum's list, when Optimum has no export with a KV cache for this type."""
-    import optimum.exporters.onnx.model_configs  # noqa: F401  (it fills the manager's table)
-    from optimum.exporters.tasks import TasksManager
-
-    supported = TasksManager.get_supported_model_type_for_task(TASK, exporter="onnx")
-    if config.model_type not in supported:
-        known = ", ".join(sorted(supported))
-        raise ExportError(
-            f"{name}: Optimum does not export {config.model_type!r} models for {TASK}. It exports: {known}."
-        )
+    check_task(config, name, TASK)
     if getattr(config, "is_encoder_decoder", False):
         raise ExportError(f"{name}: {config.model_type!r} has an encoder; only decoders can be paired.")
 
 
-def _check_missing(missing: Collection[str], name: str) -> None:
+def check_task(config: Any, name: str, task: str) -> None:
+    """Raise ExportError, with Optimum's list, when Optimum does not export this type for a task."""
+    import optimum.exporters.onnx.model_configs  # noqa: F401  (it fills the manager's table)
+    from optimum.exporters.tasks import TasksManager
+
+    supported = TasksManager.get_supported_model_type_for_task(task, exporter="onnx")
+    if config.model_type not in supported:
+        known = ", ".join(sorted(supported))
+        raise ExportError(
+            f"{name}: Optimum does not export {config.model_type!r} models for {task}. It exports: {known}."
+        )
+
+
+def check_missing(missing: Collection[str], name: str) -> None:
+    """Raise ExportError naming some of the weights that the source does not have, if any."""
     if missing:
         names = ", ".join(sorted(missing)[:5])
         raise ExportError(f"{name}: {len(missing)} weights are missing from the source, such as {names}.")

@@ -36,13 +36,14 @@ def encoder_folder(folder: Path, seed: int = 0) -> Path:
             if weight.dim() > 1:
                 weight.mul_(10)
     model.save_pretrained(folder)
-    _tokenizer().save(str(folder / "tokenizer.json"))
+    tokenizer().save(str(folder / "tokenizer.json"))
     (folder / "README.md").write_text("---\nlicense: mit\n---\n", "utf-8")
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": MOST}), "utf-8")
     return folder
 
 
-def _tokenizer() -> Any:
+def tokenizer() -> Any:
+    """Return a tokenizer of words."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     made = Tokenizer(models.WordPiece(TOKENS, unk_token=UNKNOWN))
@@ -55,11 +56,11 @@ def _tokenizer() -> Any:
 
 def theirs(folder: Path, texts: list[str], most: int) -> Any:
     """Return vectors as the model's card makes them with transformers: one padded batch, masked mean."""
-    tokenizer = transformers.PreTrainedTokenizerFast(
+    reader = transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"), pad_token=PAD
     )
     model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
-    batch = tokenizer(texts, padding=True, truncation=True, max_length=most, return_tensors="pt")
+    batch = reader(texts, padding=True, truncation=True, max_length=most, return_tensors="pt")
     with torch.no_grad():
         hidden = model(**batch)[0]
     mask = batch["attention_mask"].unsqueeze(-1).float()

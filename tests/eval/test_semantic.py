@@ -14,7 +14,7 @@ import pytest
 from baco_core.errors import BundleError, ConfigError, ExportError
 from baco_eval.metrics.metric import NotMeasured
 from baco_eval.metrics.semantic import DEFAULT_EMBEDDER, CosDistance, Embedded, Vendi, cosines
-from baco_eval.models.encoder import find_encoder, open_encoder
+from baco_eval.models.encoder import ENCODER, open_encoder
 from baco_eval.records import Prompt
 
 PROMPT = Prompt("p", "Tell me a story.")
@@ -25,14 +25,15 @@ METRICS: list[Embedded] = [CosDistance(), Vendi()]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return a small encoder in the Hugging Face layout, and what it was exported to."""
-    from baco_exporters.encoder import export_encoder
+    from baco_exporters.encoder import ENCODER as MADE
     from baco_exporters.progress import quiet
+    from baco_exporters.text_model import export_text_model
 
     helper = pytest.importorskip("made_encoder")
     folder = tmp_path_factory.mktemp("encoders")
     source = helper.encoder_folder(folder / "source")
     with quiet(folder / "log") as progress:
-        assert export_encoder(str(source), folder / "out", progress) < 1e-5
+        assert export_text_model(MADE, str(source), folder / "out", progress) < 1e-5
     return source, folder / "out"
 
 
@@ -155,8 +156,9 @@ def test_a_changed_file_is_named(made: tuple[Path, Path], tmp_path: Path) -> Non
 def test_an_encoder_of_another_kind_is_not_exported(
     made: tuple[Path, Path], tmp_path: Path, name: str, content: str | None, message: str
 ) -> None:
-    from baco_exporters.encoder import export_encoder
+    from baco_exporters.encoder import ENCODER as MADE
     from baco_exporters.progress import Progress
+    from baco_exporters.text_model import export_text_model
 
     source = shutil.copytree(made[0], tmp_path / "source")
     if content is None:
@@ -165,19 +167,20 @@ def test_an_encoder_of_another_kind_is_not_exported(
         (source / name).parent.mkdir()
         (source / name).write_text(content, "utf-8")
     with pytest.raises(ExportError, match=message):
-        export_encoder(str(source), tmp_path / "out", Progress())
+        export_text_model(MADE, str(source), tmp_path / "out", Progress())
     assert not (tmp_path / "out").exists()
 
 
 def test_what_is_there_is_replaced_only_when_asked_to(made: tuple[Path, Path], tmp_path: Path) -> None:
-    from baco_exporters.encoder import export_encoder
+    from baco_exporters.encoder import ENCODER as MADE
     from baco_exporters.progress import Progress
+    from baco_exporters.text_model import export_text_model
 
     with pytest.raises(ExportError, match="pass --force"):
-        export_encoder(str(made[0]), made[1], Progress())
+        export_text_model(MADE, str(made[0]), made[1], Progress())
     (tmp_path / "mine.txt").write_text("mine", "utf-8")
     with pytest.raises(ExportError, match="is not an encoder"):
-        export_encoder(str(made[0]), tmp_path, Progress(), force=True)
+        export_text_model(MADE, str(made[0]), tmp_path, Progress(), force=True)
 
 
 def test_the_command_refuses_what_does_not_fit(tmp_path: Path) -> None:
@@ -187,7 +190,7 @@ def test_the_command_refuses_what_does_not_fit(tmp_path: Path) -> None:
 
     parser = ArgumentParser()
     EXPORT.configure(parser)
-    for flag, value in (("--base", "x"), ("--precision", "int8")):
+    for flag, value in (("--base", "x"), ("--precision", "int8"), ("--classifier", "x")):
         with pytest.raises(ConfigError, match=f"leave out {flag}"):
             EXPORT.run(parser.parse_args(["--encoder", "x", flag, value]))
 
@@ -200,10 +203,10 @@ def test_minilm_gives_the_vectors_of_transformers_and_tells_paraphrases_from_oth
     from baco_exporters.wheels import cached_path
 
     try:
-        folder = find_encoder(DEFAULT_EMBEDDER)
+        folder = ENCODER.find(DEFAULT_EMBEDDER)
     except NotMeasured:
         assert main(["export", "--encoder", DEFAULT_EMBEDDER]) == 0
-        folder = find_encoder(DEFAULT_EMBEDDER)
+        folder = ENCODER.find(DEFAULT_EMBEDDER)
     known = KNOWN[DEFAULT_EMBEDDER]
     files = [cached_path(known.source(name)) for name in known.files]
     if not all(path.is_file() for path in files):

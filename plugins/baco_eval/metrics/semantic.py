@@ -41,15 +41,15 @@ class Embedded(ABC):
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return the diversity; NotMeasured for too few texts, or where the encoder is not there."""
         some = some_texts(texts, self.least)
-        from baco_eval.models.encoder import find_encoder, open_encoder
+        from baco_eval.models.encoder import encoder
 
-        return self.diversity(cosines(open_encoder(find_encoder(self.embedder)).embed(some)))
+        return self.diversity(cosines(encoder(self.embedder).embed(some)))
 
     def models(self) -> dict[str, str]:
         """Return the encoder's name and hash; Unavailable where it is not there."""
-        from baco_eval.models.encoder import find_encoder, identity
+        from baco_eval.models.encoder import ENCODER
 
-        return {"embedder": identity(find_encoder(self.embedder))}
+        return {"embedder": ENCODER.identity(self.embedder)}
 
     @abstractmethod
     def diversity(self, similarities: NDArray[np.float64]) -> float:
