@@ -122,15 +122,18 @@ def by_group(planes: Mapping[tuple[str, str], Resampled], groups: Mapping[str, s
 class Plane:
     """What was measured in one plane: by method an array, shape (settings, prompts, 2), larger is better.
 
-    Every prompt must be measured in every setting; `everywhere` tells which are. Raises ConfigError
-    for arrays of other shapes, unlike numbers of prompts and values that are not finite.
+    Every prompt must be measured in every setting; `everywhere` tells which are. `controls` names methods
+    that are there to be compared with: they count for the bounds and have a Coverage, but hold no share of
+    the front. Raises ConfigError for arrays of other shapes, unlike numbers of prompts, values that are
+    not finite, and when all methods are controls.
     """
 
     methods: Mapping[str, NDArray[np.float64]]
+    controls: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not self.methods:
-            raise ConfigError("there is no method; at least one is needed.")
+        if not set(self.methods) - self.controls:
+            raise ConfigError("there is no method but controls; at least one is needed.")
         arrays = {name: np.asarray(values, np.float64) for name, values in self.methods.items()}
         for name, values in arrays.items():
             _check(name, values)
@@ -179,8 +182,15 @@ class Plane:
         )
 
     def dominance(self, count: int = RESAMPLES, seed: int = 0, by_size: bool = False) -> Resampled:
-        """Return each method's Dominance; bounds play no part in it."""
-        return bootstrap(lambda shares: dominance(self.points(shares), by_size), self.prompts, count, seed)
+        """Return the Dominance of each method but controls; bounds play no part in it."""
+        return bootstrap(
+            lambda shares: dominance(
+                {name: own for name, own in self.points(shares).items() if name not in self.controls}, by_size
+            ),
+            self.prompts,
+            count,
+            seed,
+        )
 
 
 def everywhere(values: ArrayLike) -> NDArray[np.bool_]:

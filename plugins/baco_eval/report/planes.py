@@ -2,139 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from baco_eval.frontier import Points, front
 from baco_eval.intervals import GROUPS
-from baco_eval.report.ink import (
-    FAINT,
-    GRID,
-    INK,
-    WIDTH,
-    Look,
-    fitted,
-    legend,
-    line,
-    looks,
-    mark,
-    number,
-    picture,
-    text,
-)
-from baco_eval.report.results import Results
+from baco_eval.report.figure import Picture, Sheet, key
+from baco_eval.report.look import CONTROL, Look, looks
+from baco_eval.report.results import PlaneResult, Results
 
-COLUMNS, SIDE, ABOVE, BELOW, LEFT, INSET = 3, 174.0, 26.0, 44.0, 58.0, 8.0
-NOTES = (
-    "Up and to the right is better. Thin lines follow a method's settings. Filled marks, and the thick line",
-    "that joins them, are its front: none of its other settings is better in both.",
-    "Grey steps: the front of all methods. Axes run from the smallest to the largest value of any method.",
+POOLED = Look("#c6c6c6", "", "-")
+READ = (
+    "Up and to the right is better. Lines join a method's non-dominated settings, the large marks; small "
+    "marks are its other settings. The grey steps are the front of all methods."
+)
+MEANS = (
+    "Each setting's diversity and quality, scaled to 0 and 1 in each plane and averaged over the planes of a "
+    "group. It shows where the planes agree; Coverage and Dominance are taken plane by plane."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One plane: points by method, 0 to 1, and what the ends of its axes are called."""
+    """One plane: points by method as they are drawn, names of its axes, and which way is better."""
 
     title: str
     points: Mapping[str, Points]
-    across: tuple[str, str, str]
-    up: tuple[str, str]
+    controls: frozenset[str]
+    across: str
+    up: str
+    signs: tuple[int, int] = (1, 1)
 
 
-def draw_planes(results: Results, quality: str) -> str:
-    """Return the planes of one quality metric as SVG, the means of the groups first."""
-    named = looks(results.methods)
-    panels = [*_means(results, quality), *_planes(results, quality)]
-    less = ", less of it upwards" if results.measures[quality].direction < 0 else ""
-    title = f"Diversity against {quality}{less}"
-    head = [text(16, 22, fitted(title, WIDTH - 32), bold=True)]
-    key, top = legend(named, 46, NOTES)
-    rows = -(-len(panels) // COLUMNS)
-    body = [
-        part for index, panel in enumerate(panels) for part in _panel(panel, named, *_corner(index, top + 6))
+def draw_planes(results: Results, quality: str) -> Picture:
+    """Return the planes of one quality metric, one for each metric of diversity."""
+    panels = [
+        _panel(results, diversity, quality, plane)
+        for (diversity, other), plane in results.planes.items()
+        if other == quality
     ]
-    height = top + 6 + rows * (ABOVE + SIDE + BELOW)
-    return picture(title, [*head, *key, *body], height)
+    title = f"Diversity against {quality}"
+    sheet = Sheet(title, min(3, len(panels)), len(panels), 1.95 if len(panels) > 2 else 3.3)
+    return sheet.draw(f"planes-{quality}", READ, _legend(results), _filler(results, panels))
 
 
-def _planes(results: Results, quality: str) -> Iterator[Panel]:
-    for (diversity, other), plane in results.planes.items():
-        if other != quality:
-            continue
-        signs = [results.measures[name].direction for name in (diversity, quality)]
-        (d0, q0), (d1, q1) = plane.bounds.low, plane.bounds.high
-        shown = [number(sign * value) for sign, value in zip((signs[0], signs[0]), (d0, d1), strict=True)]
-        ends = (number(signs[1] * q0), number(signs[1] * q1))
-        label = f"less {diversity}" if signs[0] < 0 else diversity
-        yield Panel(diversity, plane.normalised, (shown[0], label, shown[1]), ends)
+def draw_means(results: Results) -> Picture | None:
+    """Return the mean of the planes of each group; None without planes."""
+    panels = [_mean(results, group, planes) for group, planes in _grouped(results)]
+    if not panels:
+        return None
+    sheet = Sheet("Diversity against quality, means of the planes", len(panels), len(panels), 3.4)
+    caption = f"{MEANS} {READ}"
+    return sheet.draw("overview", caption, _legend(results), _filler(results, panels))
 
 
-def _means(results: Results, quality: str) -> Iterator[Panel]:
-    """Yield a panel of each group that has two planes or more: the means of the scaled points."""
+def _panel(results: Results, diversity: str, quality: str, plane: PlaneResult) -> Panel:
+    d, q = (results.measures[name].direction for name in (diversity, quality))
+    points = {method: own * np.array([d, q]) for method, own in plane.points.items()}
+    up = f"{quality} (less is better)" if q < 0 else quality
+    across = f"{diversity} (less is better)" if d < 0 else diversity
+    return Panel("", points, results.controls, across, up, (d, q))
+
+
+def _grouped(results: Results) -> Iterator[tuple[str, list[PlaneResult]]]:
     for group in GROUPS:
         planes = [
-            plane.normalised
-            for (diversity, other), plane in results.planes.items()
-            if other == quality and results.measures[diversity].group == group
+            plane for (name, _), plane in results.planes.items() if results.measures[name].group == group
         ]
-        if len(planes) > 1:
-            points = {name: np.mean([one[name] for one in planes], axis=0) for name in planes[0]}
-            yield Panel(f"mean of {len(planes)} {group}", points, ("0", f"scaled {group}", "1"), ("0", "1"))
+        if planes:
+            yield group, planes
 
 
-def _corner(index: int, top: float) -> tuple[float, float]:
-    row, column = divmod(index, COLUMNS)
-    return LEFT + column * (SIDE + LEFT), top + ABOVE + row * (ABOVE + SIDE + BELOW)
+def _mean(results: Results, group: str, planes: Sequence[PlaneResult]) -> Panel:
+    scaled = [plane.normalised for plane in planes]
+    points = {name: np.mean([one[name] for one in scaled], axis=0) for name in scaled[0]}
+    title = f"{group}: {len(planes)} plane{'s' if len(planes) > 1 else ''}"
+    return Panel(title, points, results.controls, f"{group} diversity, scaled", "quality, scaled")
 
 
-def _panel(panel: Panel, named: Mapping[str, Look], left: float, top: float) -> Iterator[str]:
-    bottom, right = top + SIDE, left + SIDE
-    yield text(left, top - 7, fitted(panel.title, SIDE), bold=True)
-    yield f'<rect x="{left}" y="{top}" width="{SIDE}" height="{SIDE}" fill="none" stroke="{GRID}"/>'
-    for part in (0.25, 0.5, 0.75):
-        x, y = _place((part, part), left, top)
-        yield line([(x, top), (x, bottom)], GRID, 0.6)
-        yield line([(left, y), (right, y)], GRID, 0.6)
-    low, label, high = panel.across
-    yield text(left, bottom + 15, low, fill=FAINT)
-    yield text(right, bottom + 15, high, anchor="end", fill=FAINT)
-    yield text((left + right) / 2, bottom + 29, fitted(f"{label} →", SIDE), anchor="middle", fill=INK)
-    yield text(left - 5, bottom, panel.up[0], anchor="end", fill=FAINT)
-    yield text(left - 5, top + 10, panel.up[1], anchor="end", fill=FAINT)
-    yield from _curves(panel.points, named, left, top)
+def _legend(results: Results) -> dict[str, Line2D]:
+    named = looks(method for method in results.methods if method not in results.controls)
+    found = {method: key(look) for method, look in named.items()}
+    found["front of all methods"] = key(POOLED, 3)
+    if results.controls:
+        found["random controls"] = key(CONTROL)
+    return found
 
 
-def _curves(
-    points: Mapping[str, Points], named: Mapping[str, Look], left: float, top: float
-) -> Iterator[str]:
-    pooled = front(np.concatenate(list(points.values())))
-    yield line(_steps(pooled, left, top), "#b4b4b4", 3)
-    for method, own in points.items():
-        sweep = [_place((d, q), left, top) for d, q in own.tolist()]
-        if len(sweep) > 1:
-            yield line(sweep, named[method].colour, 0.6)
-        best = front(own)
-        places = [_place((d, q), left, top) for d, q in best.tolist()]
-        if len(places) > 1:
-            yield line(places, named[method].colour, 2.2)
-    for method, own in points.items():
-        held = {tuple(row) for row in front(own).tolist()}
-        for row in sorted(own.tolist(), key=lambda one: tuple(one) in held):
-            yield mark(*_place((row[0], row[1]), left, top), named[method], filled=tuple(row) in held)
+def _filler(results: Results, panels: Sequence[Panel]) -> Callable[[Sequence[Axes]], None]:
+    named = looks(method for method in results.methods if method not in results.controls)
+
+    def fill(axes: Sequence[Axes]) -> None:
+        for one, panel in zip(axes, panels, strict=True):
+            _frame(one, panel)
+            _curves(one, panel, named)
+
+    return fill
 
 
-def _steps(best: Points, left: float, top: float) -> Sequence[tuple[float, float]]:
-    """Return the corners of what the front dominates: from the left edge down to the bottom."""
-    corners, before = [], 0.0
-    for d, q in best.tolist():
-        corners += [(before, q), (d, q)]
-        before = d
-    return [_place(corner, left, top) for corner in [*corners, (before, 0.0)]]
+def _frame(axes: Axes, panel: Panel) -> None:
+    axes.set_title(panel.title)
+    axes.set_xlabel(panel.across)
+    if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+        axes.set_ylabel(panel.up)
+    axes.grid(True)
+    axes.set_axisbelow(True)
+    pooled = np.concatenate(list(panel.points.values()))
+    for axis, column, sign in ((axes.xaxis, 0, panel.signs[0]), (axes.yaxis, 1, panel.signs[1])):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        low, high = float(pooled[:, column].min()), float(pooled[:, column].max())
+        room = 0.06 * (high - low) or 0.5
+        limits = (low - room, high + room)
+        (axes.set_xlim if column == 0 else axes.set_ylim)(*limits[::sign])
 
 
-def _place(point: tuple[float, float], left: float, top: float) -> tuple[float, float]:
-    room = SIDE - 2 * INSET
-    return left + INSET + point[0] * room, top + INSET + (1 - point[1]) * room
+def _curves(axes: Axes, panel: Panel, named: Mapping[str, Look]) -> None:
+    sign = np.array(panel.signs)
+    own = {method: panel.points[method] * sign for method in named}
+    steps = _steps(front(np.concatenate(list(own.values())))) * sign
+    axes.plot(*_within(axes, steps).T, color=POOLED.colour, linewidth=3, zorder=1)
+    for method in panel.controls:
+        axes.plot(*panel.points[method].T, "x", color=CONTROL.colour, markersize=2.6, zorder=2)
+    for method, points in own.items():
+        best = front(points)
+        held = (points[:, None] == best[None]).all(axis=2).any(axis=1)
+        _marks(axes, points[~held] * sign, best * sign, named[method])
+
+
+def _marks(axes: Axes, others: Points, best: Points, look: Look) -> None:
+    axes.plot(*others.T, look.mark, color=look.colour, markersize=2.2, markeredgewidth=0, alpha=0.7, zorder=3)
+    axes.plot(
+        *best.T,
+        look.dash,
+        marker=look.mark,
+        color=look.colour,
+        linewidth=1.0,
+        markersize=4.2,
+        markeredgecolor="white",
+        markeredgewidth=0.35,
+        zorder=4,
+    )
+
+
+def _steps(best: Points) -> Points:
+    """Return the corners of what the front dominates, from far left down to far below."""
+    d, q = np.repeat(best[:, 0], 2), np.repeat(best[:, 1], 2)
+    return np.stack([np.concatenate(([-np.inf], d)), np.concatenate((q, [-np.inf]))], axis=1)
+
+
+def _within(axes: Axes, corners: Points) -> Points:
+    """Return corners with what lies infinitely far put on the edge of the panel."""
+    (x0, x1), (y0, y1) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
+    return np.stack([np.clip(corners[:, 0], x0, x1), np.clip(corners[:, 1], y0, y1)], axis=1)

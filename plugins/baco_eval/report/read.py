@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from baco_core.errors import ConfigError
 from baco_eval.records import Generation, Score, Setting
-from baco_eval.report.results import Measure
-from baco_eval.scoring.record import SCORES_NAME, measured_by, metric_of, scores_path
+from baco_eval.report.measure import Measure
+from baco_eval.scoring.record import SCORES_NAME, measured_by, metric_of, read_record, scores_path
 from baco_eval.scoring.score import read_scores
 from baco_eval.sweep.errors import SweepError
 from baco_eval.sweep.manifest import Manifest, read_manifest
@@ -72,7 +72,8 @@ def _measure(folder: Path, name: str, manifest: Manifest, plugins: Plugins) -> M
     metric: Any = metric_of(folder, name, plugins)
     scores = read_scores(folder, name)
     _check(scores, name, manifest.settings, path)
-    return Measure(name, metric.direction, metric.group, metric.formula, metric.source, scores)
+    record = read_record(folder, name)
+    return Measure(name, metric.direction, metric.group, metric.formula, metric.source, scores, record)
 
 
 def _check(scores: Sequence[Score], name: str, settings: Sequence[Setting], path: Path) -> None:

@@ -7,52 +7,19 @@ that larger is better. All planes are of the same prompts, and of the same resam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baco_core.errors import ConfigError
 from baco_eval.frontier import Bounds, Points, Rule, normalise
-from baco_eval.intervals import GROUPS, RESAMPLES, Interval, Plane, Resampled, by_group, resample
-from baco_eval.records import Score, Setting
+from baco_eval.intervals import RESAMPLES, Interval, Plane, Resampled, by_group, resample
+from baco_eval.records import Setting
+from baco_eval.report.axes import Pair, axes_of, common
+from baco_eval.report.measure import Key, Measure
 
-Key = tuple[str, str]
-"""Method and setting."""
-Pair = tuple[str, str]
-"""Diversity metric and quality metric."""
 STATISTICS = ("coverage", "dominance", "dominance_by_size")
-CONTROL = "rand"
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A metric, and what it gave: by setting and prompt a value or None."""
-
-    name: str
-    direction: int
-    group: str
-    formula: str
-    source: str
-    scores: Sequence[Score] = field(repr=False)
-
-    @property
-    def values(self) -> dict[Key, dict[str, float]]:
-        """What was measured."""
-        found: dict[Key, dict[str, float]] = {}
-        for one in self.scores:
-            if one.value is not None:
-                found.setdefault((one.method, one.setting), {})[one.prompt] = one.value
-        return found
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """Why values are missing, and how many."""
-        found: dict[str, int] = {}
-        for one in self.scores:
-            if one.value is None:
-                found[one.not_measured] = found.get(one.not_measured, 0) + 1
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +61,17 @@ class Results:
         """The settings of each method, in the order of the sweep."""
         return by_method(self.settings)
 
+    @property
+    def controls(self) -> frozenset[str]:
+        """The methods whose settings match those of another: they hold no share of a front."""
+        return controls_of(self.settings)
+
+
+def controls_of(settings: Sequence[Setting]) -> frozenset[str]:
+    """Return the methods that are controls."""
+    own = by_method(settings)
+    return frozenset(method for method, found in own.items() if all(one.matches for one in found))
+
 
 def by_method(settings: Sequence[Setting]) -> dict[str, list[Setting]]:
     """Return the settings of each method."""
@@ -120,8 +98,8 @@ def compute(
         raise ConfigError("there is no score; run baco score first.")
     kept, notes = _finished(settings, measures, partial=partial)
     named = {measure.name: measure for measure in measures}
-    axes, stand_in, said = _axes(kept, measures)
-    pairs, prompts, left_out = _common(kept, axes)
+    axes, stand_in, said = axes_of(kept, measures)
+    pairs, prompts, left_out = common(kept, axes)
     planes = {pair: _plane(kept, prompts, named[pair[0]], named[pair[1]], rule, resamples) for pair in pairs}
     if planes and all(one.bounds.low == one.bounds.high for one in planes.values()):
         raise ConfigError("all settings have the same diversity and quality; there is nothing to compare.")
@@ -153,6 +131,8 @@ def _finished(
         raise ConfigError(
             f"there is a single setting ({kept[0].method} {kept[0].id}); a report compares two or more."
         )
+    if len(controls_of(kept)) == len(by_method(kept)):
+        raise ConfigError("only controls are finished; go on with baco sweep and baco score.")
     return kept, [f"{one.method} {one.id} has no finished prompt and is left out." for one in missing]
 
 
@@ -162,69 +142,6 @@ def _unfinished(first: Setting, kept: Mapping[str, object]) -> str:
         f"{what} has no finished and scored prompt, and shares change when it comes; go on with baco sweep "
         "and baco score, or leave it out with --partial."
     )
-
-
-def _axes(
-    settings: Sequence[Setting], measures: Sequence[Measure]
-) -> tuple[tuple[list[Measure], list[Measure]], str, list[str]]:
-    """Return the metrics of diversity and of quality, the stand-in for quality, and what to tell."""
-    whole, notes = [], []
-    for measure in measures:
-        if measure.group in (*GROUPS, "quality") and not _measured_by_all(settings, [measure]):
-            notes.append(f"{measure.name} makes no plane: no prompt has it in every setting.")
-        elif _measured_by_all(settings, [measure]):
-            whole.append(measure)
-    diversity = [measure for measure in whole if measure.group in GROUPS and measure.direction]
-    quality = [measure for measure in whole if measure.group == "quality" and measure.direction]
-    if quality or not diversity:
-        return (diversity, quality), "", notes + ([] if diversity else ["No metric of diversity is there."])
-    others = sorted((one for one in whole if one.group == "other" and one.direction), key=lambda m: m.name)
-    varied = [one for one in others if _varies(settings, one)]
-    if not varied:
-        return (diversity, []), "", [*notes, "No metric of quality is there, so there is no plane."]
-    note = (
-        f"No metric of quality was measured. {varied[0].name} stands in for it; it is a check of form, and "
-        "says little of how good a text is."
-    )
-    return (diversity, varied[:1]), varied[0].name, [*notes, note]
-
-
-def _measured_by_all(settings: Sequence[Setting], measures: Sequence[Measure]) -> list[str]:
-    """Return the prompts that every metric measured in every setting, in a fixed order."""
-    tables = [measure.values.get(setting.key, {}) for measure in measures for setting in settings]
-    return sorted(set.intersection(*(set(table) for table in tables))) if tables else []
-
-
-def _varies(settings: Sequence[Setting], measure: Measure) -> bool:
-    values = measure.values
-    return len({float(np.mean(list(values[setting.key].values()))) for setting in settings}) > 1
-
-
-def _common(
-    settings: Sequence[Setting], axes: tuple[list[Measure], list[Measure]]
-) -> tuple[list[Pair], list[str], list[str]]:
-    """Return the planes, the prompts they all have, and which metrics share no prompt with the others."""
-    if not all(axes):
-        return [], [], []
-    most = sorted((*axes[1], *axes[0]), key=lambda one: -len(_measured_by_all(settings, [one])))
-    taken = [axes[1][0]]
-    notes = []
-    for measure in most:
-        if measure in taken:
-            continue
-        if _measured_by_all(settings, [*taken, measure]):
-            taken.append(measure)
-        else:
-            notes.append(f"{measure.name} makes no plane: it has no prompt in common with other metrics.")
-    names = {measure.name for measure in taken}
-    pairs = [(d.name, q.name) for q in axes[1] for d in axes[0] if {d.name, q.name} <= names]
-    prompts = _measured_by_all(settings, taken)
-    whole = {one.prompt for measure in taken for one in measure.scores}
-    if len(prompts) < len(whole):
-        notes.append(
-            f"Planes are of the {len(prompts)} of {len(whole)} prompts measured in every setting and metric."
-        )
-    return pairs, prompts, notes
 
 
 def _plane(
@@ -245,7 +162,7 @@ def _plane(
         )
         for method, own in by_method(settings).items()
     }
-    plane = Plane(arrays)
+    plane = Plane(arrays, controls_of(settings))
     statistics = {
         "coverage": plane.coverage(resamples, rule=rule),
         "dominance": plane.dominance(resamples),

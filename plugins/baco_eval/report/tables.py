@@ -8,17 +8,20 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from baco_eval.frontier import front
 from baco_eval.intervals import Interval
 from baco_eval.records import FORMAT
-from baco_eval.report.results import CONTROL, STATISTICS, Results
+from baco_eval.report.comparison import REFERENCES, differences, reference_of
+from baco_eval.report.results import STATISTICS, Results
 from baco_eval.sweep.manifest import Manifest
 
 Rows = Iterable[Sequence[Any]]
 
 
 def report_json(results: Results, manifest: Manifest) -> str:
-    """Return everything, as one JSON document. Points are turned so that larger is better."""
+    """Return everything, as one JSON document (docs/measuring.md tells each key and its unit)."""
     data = {
         "format": FORMAT,
         "task": {"name": manifest.task.name, "sha256": manifest.task.sha256},
@@ -38,21 +41,18 @@ def report_json(results: Results, manifest: Manifest) -> str:
             name: {group: _table(results, name, group) for group in results.means[name]}
             for name in STATISTICS
         },
-        "differences_to_rand": {
-            name: {group: differences(results, name, group) for group in results.means[name]}
+        "controls": sorted(results.controls),
+        "references": {kind: reference_of(results, kind) for kind in REFERENCES},
+        "differences": {
+            name: {
+                kind: {group: differences(results, name, group, kind) for group in results.means[name]}
+                for kind in REFERENCES
+            }
             for name in STATISTICS
         },
         "notes": list(results.notes),
     }
     return json.dumps(data, indent=2, ensure_ascii=False, default=_plain, allow_nan=False) + "\n"
-
-
-def differences(results: Results, statistic: str, group: str) -> dict[str, Interval]:
-    """Return how far each method is above the random control, resample by resample; {} without one."""
-    found = results.means[statistic][group]
-    if CONTROL not in found.values:
-        return {}
-    return {method: found.difference(method, CONTROL) for method in found.values if method != CONTROL}
 
 
 def settings_csv(results: Results) -> str:
@@ -72,10 +72,23 @@ def planes_csv(results: Results) -> str:
         (d, q, method, statistic, one.value, one.low, one.high)
         for (d, q), plane in results.planes.items()
         for statistic in STATISTICS
-        for method in plane.points
+        for method in plane.statistics[statistic].values
         for one in [plane.statistics[statistic].interval(method)]
     )
     return _csv(("diversity", "quality", "method", "statistic", "value", "low", "high"), rows)
+
+
+def differences_csv(results: Results) -> str:
+    """Return how far each method is above each reference, in the means over the planes of each group."""
+    rows = (
+        (group, method, kind, reference_of(results, kind)[method], statistic, one.value, one.low, one.high)
+        for statistic in STATISTICS
+        for kind in REFERENCES
+        for group in results.means[statistic]
+        for method, one in differences(results, statistic, group, kind).items()
+    )
+    head = ("group", "method", "kind", "reference", "statistic", "value", "low", "high")
+    return _csv(head, rows)
 
 
 def means_csv(results: Results) -> str:
@@ -98,6 +111,7 @@ def _metric(results: Results, name: str) -> dict[str, Any]:
         **facts,
         "formula": one.formula,
         "source": one.source,
+        "measured_with": msgspec.to_builtins(one.record),
         "measured": measured,
         "not_measured": one.reasons,
     }
@@ -106,7 +120,8 @@ def _metric(results: Results, name: str) -> dict[str, Any]:
 def _setting(results: Results, index: int) -> dict[str, Any]:
     setting = results.settings[index]
     means = {name: found for name in results.measures if (found := results.averages.get((setting.key, name)))}
-    return {"method": setting.method, "id": setting.id, "options": setting.options, "means": means}
+    facts = {"method": setting.method, "id": setting.id, "options": setting.options}
+    return {**facts, "matches": setting.matches, "means": means}
 
 
 def _plane(results: Results, pair: tuple[str, str]) -> dict[str, Any]:
@@ -115,7 +130,11 @@ def _plane(results: Results, pair: tuple[str, str]) -> dict[str, Any]:
         method: {
             "points": points.tolist(),
             "front": front(points).tolist(),
-            **{name: plane.statistics[name].interval(method) for name in STATISTICS},
+            **{
+                name: found.interval(method)
+                for name, found in plane.statistics.items()
+                if method in found.values
+            },
         }
         for method, points in plane.points.items()
     }
