@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from baco_core.command import Command
 
 if TYPE_CHECKING:
     from baco_eval.sweep.run import Sweep
+    from baco_eval.sweep.work import Executor
 
 
 def _configure(parser: ArgumentParser) -> None:
@@ -29,6 +32,18 @@ def _configure(parser: ArgumentParser) -> None:
         metavar="PATH=VALUE",
         help="set one value of the sweep, such as n=3 (again for more)",
     )
+    parser.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="where texts are written: this process, or workers of a Ray cluster (extra 'ray')",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="the Ray cluster: auto or HOST:PORT (default: $RAY_ADDRESS, else one begun on this machine)",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="Ray workers (default: one a machine)")
     parser.add_argument("--list", action="store_true", help="show the settings and stop")
 
 
@@ -37,14 +52,39 @@ def _run(options: Namespace) -> int:
     from baco_eval.sweep.config import load_sweep
     from baco_eval.sweep.run import Sweep
 
+    executor = _executor(options)
     config = load_sweep(options.config, options.set)
     plugins = load_plugins([*config.plugins, *options.plugin], where=f"{config.origin}: plugins")
     sweep = Sweep.from_config(config, plugins)
     if options.list:
         _list(sweep)
         return 0
-    sweep.run(options.out, lambda line: print(line, file=sys.stderr, flush=True))
+    with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
+        sweep.run(options.out, _tell, executor)
     return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _executor(options: Namespace) -> Executor:
+    """Return where to write; ConfigError for options of another executor, or without Ray."""
+    from baco_core.errors import ConfigError
+    from baco_eval.sweep.local import Local
+
+    if options.executor == "local":
+        for name in ("address", "workers"):
+            if getattr(options, name) is not None:
+                raise ConfigError(f"--{name}: it is for --executor ray.")
+        return Local()
+    if options.workers is not None and options.workers < 1:
+        raise ConfigError(f"--workers: expected at least 1, got {options.workers}.")
+    from baco_eval.sweep.cluster import OWN, check_installed
+    from baco_eval.sweep.crew import OnRay
+
+    check_installed()
+    return OnRay(options.address or os.environ.get("RAY_ADDRESS") or OWN, options.workers)
 
 
 def _list(sweep: Sweep) -> None:

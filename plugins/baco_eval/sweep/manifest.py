@@ -119,6 +119,16 @@ def check_same(old: Manifest, new: Manifest, folder: Path) -> None:
             )
 
 
+def check_machine(manifest: Manifest, sweep: SweepConfig, plugins: Plugins) -> None:
+    """Raise SweepError saying which version or bundle differs here from those of the manifest."""
+    config = sweep.config(sweep.methods[0].router, sweep.sampler, manifest.today)
+    bundles = dict(zip(manifest.bundles, _bundles(sweep, config, plugins).values(), strict=False))
+    found = difference(manifest.bundles, bundles, "bundles")
+    found = found or difference(manifest.versions, _versions(plugins), "versions")
+    if found:
+        raise SweepError(f"what the sweep was begun with is not what is here: {found}.")
+
+
 def difference(before: Any, now: Any, path: str) -> str:
     """Return the first place where two values of plain data differ, and how; nothing when they don't."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
