@@ -33,7 +33,7 @@ def register_tasks(register: Callable[[str, Callable[..., Task]], None]) -> None
 @hookimpl
 def register_metrics(register: Callable[[str, Callable[..., Metric]], None]) -> None:
     """Name what is measured of the texts of a prompt."""
-    from baco_eval.metrics import behaviour, classes, lexical, quality, semantic
+    from baco_eval.metrics import behaviour, classes, inference, lexical, quality, reward, semantic
 
     register("distinct-1", lexical.Distinct1)
     register("distinct-2", lexical.Distinct2)
@@ -45,7 +45,11 @@ def register_metrics(register: Callable[[str, Callable[..., Metric]], None]) -> 
     register("semantic-entropy", classes.SemanticEntropy)
     register("cos-distance", semantic.CosDistance)
     register("vendi", semantic.Vendi)
+    register("nli", inference.Nli)
     register("perplexity", quality.Perplexity)
+    register("reward", reward.Reward)
+    register("relevance", quality.Relevance)
+    register("utility", reward.Utility)
     register("length", behaviour.Length)
     register("base-share", behaviour.BaseShare)
     register("switches", behaviour.Switches)
@@ -69,6 +73,7 @@ def register_baselines(register: Callable[[str, Callable[..., Method]], None]) -
 def register_commands(register: Callable[[str, Command], None]) -> None:
     """Name the commands."""
     from baco_eval.annotate.command import COMMAND as ANNOTATE
+    from baco_eval.calibrate.command import COMMAND as CALIBRATE
     from baco_eval.report.command import COMMAND as REPORT
     from baco_eval.scoring.command import COMMAND as SCORE
     from baco_eval.sweep.command import COMMAND as SWEEP
@@ -77,3 +82,4 @@ def register_commands(register: Callable[[str, Command], None]) -> None:
     register("score", SCORE)
     register("report", REPORT)
     register("annotate", ANNOTATE)
+    register("calibrate", CALIBRATE)

@@ -15,9 +15,9 @@ from baco_core.errors import ConfigError
 from baco_eval.metrics.classes import DistinctK, SemanticEntropy, entropy
 from baco_eval.metrics.metric import NotMeasured
 from baco_eval.metrics.partition import (
+    RULES,
     or_short,
     partition,
-    rule_of,
     same_by_rouge_1,
     same_if_short,
 )
@@ -102,8 +102,8 @@ def test_the_short_rule_goes_before_another() -> None:
     rule = or_short(lambda first, second: pytest.fail("short texts are not for the other rule"))
     assert rule("navy blue", "blue") is True
     assert or_short(lambda first, second: True)("a b c d e f", "z") is True
-    assert rule_of("short-or-rouge-1")("a dark blue", "blue") is False
-    assert rule_of("rouge-1")("a dark blue", "blue") is True
+    assert RULES["short-or-rouge-1"]("a dark blue", "blue") is False
+    assert RULES["rouge-1"]("a dark blue", "blue") is True
 
 
 def test_the_pattern_has_five_classes() -> None:

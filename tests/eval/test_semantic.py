@@ -13,13 +13,13 @@ import pytest
 
 from baco_core.errors import BundleError, ConfigError, ExportError
 from baco_eval.metrics.metric import NotMeasured
-from baco_eval.metrics.semantic import DEFAULT_EMBEDDER, CosDistance, Embedded, Vendi, cosines
+from baco_eval.metrics.semantic import DEFAULT_EMBEDDER, CosDistance, Spread, Vendi, cosines
 from baco_eval.models.encoder import ENCODER, open_encoder
 from baco_eval.records import Prompt
 
 PROMPT = Prompt("p", "Tell me a story.")
 TEXTS = ["The cat sat in a boat.", "a dog ran to the sea and saw the big red boat", "", "the cat " * 40]
-METRICS: list[Embedded] = [CosDistance(), Vendi()]
+METRICS: list[Spread] = [CosDistance(), Vendi()]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_texts_that_have_nothing_in_common_count_fully() -> None:
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: type(metric).__name__)
 def test_without_the_encoder_the_reason_is_the_command_that_makes_it(
-    metric: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    metric: Spread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BACO_CACHE", str(tmp_path))
     with pytest.raises(NotMeasured, match=r"make it with: baco export --encoder all-minilm-l6-v2$"):
@@ -99,7 +99,7 @@ def test_without_the_encoder_the_reason_is_the_command_that_makes_it(
         (Vendi(), [], "0 texts"),
     ],
 )
-def test_too_few_texts_are_not_measured(metric: Embedded, texts: list[str], reason: str) -> None:
+def test_too_few_texts_are_not_measured(metric: Spread, texts: list[str], reason: str) -> None:
     with pytest.raises(NotMeasured, match=reason):
         metric.measure(texts, PROMPT)
 

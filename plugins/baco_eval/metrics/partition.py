@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from baco_core.errors import ConfigError, did_you_mean
 from baco_eval.metrics.rouge import rouge_1
@@ -15,7 +15,10 @@ Same = Callable[[T, T], bool]
 
 ROUGE_1_ABOVE = 0.458
 SHORT = 5
-RuleName = Literal["rouge-1", "short-or-rouge-1"]
+SIMILAR_ABOVE = 0.102
+SIMILAR_TOKENS = 128
+RuleName = Literal["rouge-1", "short-or-rouge-1", "classifier"]
+"""`classifier` is NoveltyBench's own, and needs its model: the short rule, else P(similar) above 0.102."""
 
 
 def partition(items: Sequence[T], same: Same[T]) -> list[int]:
@@ -66,15 +69,43 @@ def or_short(same: Same[str]) -> Same[str]:
     return rule
 
 
-RULES: dict[RuleName, Same[str]] = {
+RULES: dict[str, Same[str]] = {
     "rouge-1": same_by_rouge_1,
     "short-or-rouge-1": or_short(same_by_rouge_1),
 }
 
 
-def rule_of(name: str) -> Same[str]:
-    """Return the rule of that name; ConfigError for an unknown one."""
-    for known, rule in RULES.items():
-        if known == name:
-            return rule
-    raise ConfigError(f"unknown partition rule {name!r}.{did_you_mean(name, RULES)}")
+"""The rules that need no model."""
+
+
+def check_rule(name: str) -> None:
+    """Raise ConfigError for an unknown rule."""
+    known = get_args(RuleName)
+    if name not in known:
+        raise ConfigError(f"unknown partition rule {name!r}.{did_you_mean(name, known)}")
+
+
+def rule_of(name: RuleName, similarity: str, above: float) -> Same[str]:
+    """Return the rule of that name; the last two are for `classifier`, as `same_by_classifier` has them."""
+    return or_short(same_by_classifier(similarity, above)) if name == "classifier" else RULES[name]
+
+
+def same_by_classifier(name: str, above: float) -> Same[str]:
+    """Return a rule that asks a model: P(similar), its second output's, is above `above`.
+
+    Both texts are cut to 128 tokens, and the model does not see the prompt. Raises Unavailable where the
+    model is not here, ConfigError for one with other than two outputs.
+    """
+    from baco_eval.models.classifier import classifier
+
+    opened = classifier(name)
+    if len(opened.labels) != 2:
+        raise ConfigError(
+            f"classifier {name!r} has {len(opened.labels)} outputs; one of similarity has two: different, "
+            "similar."
+        )
+
+    def rule(first: str, second: str) -> bool:
+        return bool(opened.probabilities(first, second, each=SIMILAR_TOKENS)[1] > above)
+
+    return rule

@@ -1,4 +1,4 @@
-"""Quality by a third model. Larger is better."""
+"""Quality without a reward model: what a third model finds likely, and a proxy. Larger is better."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from baco_eval.metrics.metric import Direction, Group, Measured, NotMeasured, Unavailable, some_texts
+from baco_eval.metrics.semantic import Embedded
 from baco_eval.records import Prompt
 
 
@@ -83,3 +84,24 @@ class Perplexity:
                 "name it in the option bundle."
             )
         return bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance(Embedded):
+    """A proxy for quality where no reward model is: how near the texts are to the prompt.
+
+    It says whether a text is about what was asked (MiniLM was trained on questions with their answers,
+    among others), and nothing of how good it is: it is no judge. An empty text has 0.
+    """
+
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    formula: ClassVar[str] = "mean over texts of cos(vector of the prompt, vector of the text); a proxy"
+    source: ClassVar[str] = "our own proxy; encoders: Reimers and Gurevych 2019, arXiv 1908.10084"
+    group: ClassVar[Group] = "quality"
+
+    def measure(self, texts: Measured, prompt: Prompt) -> float:
+        """Return the mean cosine; NotMeasured without texts or encoder."""
+        some = some_texts(texts)
+        asked, *read = self.vectors([prompt.text, *(text for text in some if text.strip())])
+        total = math.fsum(float(asked @ one) for one in read)
+        return min(max(total / len(some), -1.0), 1.0)

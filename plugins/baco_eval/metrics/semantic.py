@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -34,16 +35,12 @@ class Embedded(ABC):
     range: ClassVar[tuple[float, float]]
     formula: ClassVar[str]
     source: ClassVar[str]
-    group: ClassVar[Group] = "semantic"
+    group: ClassVar[Group]
     needs: ClassVar[str | None] = "a sentence encoder"
-    least: ClassVar[int] = 2
 
+    @abstractmethod
     def measure(self, texts: Measured, prompt: Prompt) -> float:
-        """Return the diversity; NotMeasured for too few texts, or where the encoder is not there."""
-        some = some_texts(texts, self.least)
-        from baco_eval.models.encoder import encoder
-
-        return self.diversity(cosines(encoder(self.embedder).embed(some)))
+        """Return the value; NotMeasured for too few texts, or where the encoder is not there."""
 
     def models(self) -> dict[str, str]:
         """Return the encoder's name and hash; Unavailable where it is not there."""
@@ -51,13 +48,31 @@ class Embedded(ABC):
 
         return {"embedder": ENCODER.identity(self.embedder)}
 
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return vectors of length 1, shape (k, width), float64; Unavailable without the encoder."""
+        from baco_eval.models.encoder import encoder
+
+        return encoder(self.embedder).embed(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread(Embedded):
+    """How far apart the vectors of a prompt's texts are."""
+
+    group: ClassVar[Group] = "semantic"
+    least: ClassVar[int] = 2
+
+    def measure(self, texts: Measured, prompt: Prompt) -> float:
+        """Return the diversity; NotMeasured for too few texts, or where the encoder is not there."""
+        return self.diversity(cosines(self.vectors(some_texts(texts, self.least))))
+
     @abstractmethod
     def diversity(self, similarities: NDArray[np.float64]) -> float:
         """Return the diversity of a matrix of cosines, shape (k, k)."""
 
 
 @dataclass(frozen=True, slots=True)
-class CosDistance(Embedded):
+class CosDistance(Spread):
     """Cos-D: the mean distance of two different texts."""
 
     range: ClassVar[tuple[float, float]] = (0.0, 2.0)
@@ -70,7 +85,7 @@ class CosDistance(Embedded):
 
 
 @dataclass(frozen=True, slots=True)
-class Vendi(Embedded):
+class Vendi(Spread):
     """Vendi score: the effective number of different texts."""
 
     range: ClassVar[tuple[float, float]] = (1.0, math.inf)
