@@ -140,7 +140,7 @@ def _partition(results: Results) -> Iterator[str]:
 
 def _missing(results: Results, material: Material) -> Iterator[str]:
     for name, needs in material.unscored.items():
-        yield f"{name} was not scored" + (f"; it needs a model ({needs})." if needs else ".")
+        yield f"{name} was not scored" + (f"; it needs {needs}." if needs else ".")
     for name, measure in results.measures.items():
         for reason, count in measure.reasons.items():
             yield f"{name}: {count} not measured: {reason}"

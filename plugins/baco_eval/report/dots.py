@@ -111,7 +111,8 @@ def _dots(
             for offset, (look, found) in zip(offsets, series.values(), strict=True):
                 _series(one, order, found[group], look, 0 if name == "coverage" else offset)
 
-    legend: dict[str, Line2D] = {label: key(look) for label, (look, _) in series.items()}
+    shown = series if len(series) > 1 or zero else {}
+    legend: dict[str, Line2D] = {label: key(look) for label, (look, _) in shown.items()}
     side = 0.65 + len(order) * (ROW if name == "coverage" else ROW * max(1.0, 0.62 * len(series)))
     return Sheet(title, len(groups), len(groups), side).draw(name, caption, legend, fill, share_across=True)
 

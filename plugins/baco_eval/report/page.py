@@ -35,7 +35,7 @@ def page(results: Results, material: Material, pictures: Pictures) -> str:
         "planes": ("Planes", _planes(results, pictures)),
         "shares": ("Base share", _pictured(pictures, "base-share")),
         "settings": ("Settings", _settings(results)),
-        "texts": ("Texts", samples(results, material.generations)),
+        "texts": ("Texts", samples(results, material)),
         "metrics": ("Metrics", [_metrics(results)]),
         "origin": ("Where this comes from", [_origin(material)]),
     }

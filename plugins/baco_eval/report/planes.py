@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,9 @@ from baco_eval.report.results import PlaneResult, Results
 
 POOLED = Look("#c6c6c6", "", "-")
 READ = (
-    "Up and to the right is better. Lines join a method's non-dominated settings, the large marks; small "
-    "marks are its other settings. The grey steps are the front of all methods."
+    "Up and to the right is better. Thick lines join a method's non-dominated settings, the large marks; "
+    "small marks are its other settings, and thin lines follow its knob. The grey steps are the front of all "
+    "methods."
 )
 MEANS = (
     "Each setting's diversity and quality, scaled to 0 and 1 in each plane and averaged over the planes of a "
@@ -37,6 +38,8 @@ class Panel:
     across: str
     up: str
     signs: tuple[int, int] = (1, 1)
+    mark: float = 4.2
+    """How large marks are, in points."""
 
 
 def draw_planes(results: Results, quality: str) -> Picture:
@@ -82,7 +85,7 @@ def _mean(results: Results, group: str, planes: Sequence[PlaneResult]) -> Panel:
     scaled = [plane.normalised for plane in planes]
     points = {name: np.mean([one[name] for one in scaled], axis=0) for name in scaled[0]}
     title = f"{group}: {len(planes)} plane{'s' if len(planes) > 1 else ''}"
-    return Panel(title, points, results.controls, f"{group} diversity, scaled", "quality, scaled")
+    return Panel(title, points, results.controls, f"{group} diversity, scaled", "quality, scaled", mark=5.5)
 
 
 def _legend(results: Results) -> dict[str, Line2D]:
@@ -96,11 +99,12 @@ def _legend(results: Results) -> dict[str, Line2D]:
 
 def _filler(results: Results, panels: Sequence[Panel]) -> Callable[[Sequence[Axes]], None]:
     named = looks(method for method in results.methods if method not in results.controls)
+    swept = {name for name, own in results.methods.items() if not any("," in one.id for one in own)}
 
     def fill(axes: Sequence[Axes]) -> None:
         for one, panel in zip(axes, panels, strict=True):
             _frame(one, panel)
-            _curves(one, panel, named)
+            _curves(one, panel, named, swept)
 
     return fill
 
@@ -121,7 +125,7 @@ def _frame(axes: Axes, panel: Panel) -> None:
         (axes.set_xlim if column == 0 else axes.set_ylim)(*limits[::sign])
 
 
-def _curves(axes: Axes, panel: Panel, named: Mapping[str, Look]) -> None:
+def _curves(axes: Axes, panel: Panel, named: Mapping[str, Look], swept: Set[str]) -> None:
     sign = np.array(panel.signs)
     own = {method: panel.points[method] * sign for method in named}
     steps = _steps(front(np.concatenate(list(own.values())))) * sign
@@ -131,18 +135,23 @@ def _curves(axes: Axes, panel: Panel, named: Mapping[str, Look]) -> None:
     for method, points in own.items():
         best = front(points)
         held = (points[:, None] == best[None]).all(axis=2).any(axis=1)
-        _marks(axes, points[~held] * sign, best * sign, named[method])
+        if method in swept:
+            axes.plot(*(points * sign).T, color=named[method].colour, linewidth=0.5, alpha=0.5, zorder=2)
+        _marks(axes, points[~held] * sign, best * sign, named[method], panel.mark)
 
 
-def _marks(axes: Axes, others: Points, best: Points, look: Look) -> None:
-    axes.plot(*others.T, look.mark, color=look.colour, markersize=2.2, markeredgewidth=0, alpha=0.7, zorder=3)
+def _marks(axes: Axes, others: Points, best: Points, look: Look, size: float) -> None:
+    small = size * 0.65
+    axes.plot(
+        *others.T, look.mark, color=look.colour, markersize=small, markeredgewidth=0, alpha=0.6, zorder=3
+    )
     axes.plot(
         *best.T,
         look.dash,
         marker=look.mark,
         color=look.colour,
-        linewidth=1.0,
-        markersize=4.2,
+        linewidth=1.1,
+        markersize=size,
         markeredgecolor="white",
         markeredgewidth=0.35,
         zorder=4,

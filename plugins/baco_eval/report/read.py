@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baco_core.errors import ConfigError
+from baco_core.errors import BacoError, ConfigError
 from baco_eval.records import Generation, Score, Setting
 from baco_eval.report.measure import Measure
 from baco_eval.scoring.record import SCORES_NAME, measured_by, metric_of, read_record, scores_path
 from baco_eval.scoring.score import read_scores
+from baco_eval.sweep.config import load_sweep
 from baco_eval.sweep.errors import SweepError
-from baco_eval.sweep.manifest import Manifest, read_manifest
+from baco_eval.sweep.manifest import CONFIG_NAME, Manifest, read_manifest
+from baco_eval.sweep.run import prompts_of
 from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
+from baco_eval.tasks.task import fingerprint
 
 if TYPE_CHECKING:
     from baco_core.plugins import Plugins
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Material:
     generations: Sequence[Generation]
     unscored: Mapping[str, str]
     """Metrics that are registered and have no score: what model they need, or nothing."""
+    prompts: Mapping[str, str]
+    """The texts of the prompts by id; empty when the task no longer gives those that were swept."""
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -59,7 +67,19 @@ def read(folder: Path, plugins: Plugins) -> Material:
         raise ConfigError(f"{folder}: it has no scores; run baco score first.")
     scored = {measured_by(folder, name) for name in names}
     unscored = {name: _needs(plugins, name) for name in plugins.metrics.names() if name not in scored}
-    return Material(manifest, measures, read_generations(folder / GENERATIONS_NAME), unscored)
+    texts = read_generations(folder / GENERATIONS_NAME)
+    return Material(manifest, measures, texts, unscored, _prompts(folder, manifest, plugins))
+
+
+def _prompts(folder: Path, manifest: Manifest, plugins: Plugins) -> dict[str, str]:
+    """Return the prompts as the task gives them now, if they are still those of the sweep."""
+    try:
+        prompts = prompts_of(load_sweep(folder / CONFIG_NAME), plugins)
+    except BacoError as error:
+        _LOGGER.info("prompts are shown by id alone: %s", error)
+        return {}
+    same = fingerprint(prompts) == manifest.task.sha256
+    return {prompt.id: prompt.text for prompt in prompts} if same else {}
 
 
 def _needs(plugins: Plugins, name: str) -> str:

@@ -7,6 +7,7 @@ from html import escape
 
 from baco_eval.records import Generation, Setting
 from baco_eval.report.comparison import SHARE
+from baco_eval.report.read import Material
 from baco_eval.report.results import Results
 
 SHOWN = 3
@@ -17,13 +18,13 @@ WANTED = 0.5
 """Base share that texts are shown near to: there both models have a say."""
 
 
-def samples(results: Results, generations: Sequence[Generation]) -> Iterator[str]:
+def samples(results: Results, material: Material) -> Iterator[str]:
     """Yield the first texts of a few prompts by each method, at about the same base share, as HTML."""
     chosen = alike(results)
     keys = {one.key for one in chosen}
     first = {
         (one.method, one.setting, one.prompt): one
-        for one in generations
+        for one in material.generations
         if one.index == 0 and (one.method, one.setting) in keys
     }
     prompts = sorted({prompt for _, _, prompt in first})[:SHOWN]
@@ -32,7 +33,10 @@ def samples(results: Results, generations: Sequence[Generation]) -> Iterator[str
         'none was picked by hand. <span class="base">base</span> <span class="aligned">aligned</span></p>'
     )
     for prompt in prompts:
-        yield f'<h3 class="prompt">Prompt {escape(prompt)}</h3><div class="samples">'
+        yield f"<h3>Prompt {escape(prompt)}</h3>"
+        if said := material.prompts.get(prompt):
+            yield f'<p class="prompt">{escape(said[:LONGEST])}</p>'
+        yield '<div class="samples">'
         yield from (_sample(first[key], results) for one in chosen if (key := (*one.key, prompt)) in first)
         yield "</div>"
 

@@ -32,8 +32,10 @@ figcaption{color:var(--faint);font-size:.875rem;margin-top:.4rem}
 .prompt{white-space:pre-wrap;overflow-wrap:anywhere}
 .base{background:var(--base);border-bottom:2px solid var(--base-line)}.aligned{background:var(--aligned)}
 @page{size:A4;margin:14mm}
-@media print{body{font-size:9.5pt;margin:0;padding:0;max-width:none}nav{display:none}
-.wide{overflow:visible}table{font-size:7.5pt}small{font-size:6.5pt}th,td{padding:.12rem .35rem}
+@media print{html{font-size:9.5pt}
+body{font-size:1rem;margin:0;padding:0;max-width:none}nav{display:none}
+.wide{overflow:visible}table{font-size:7.5pt}small{font-size:6.5pt}h2{margin-top:1.5rem}
+th,td{padding:.12rem .35rem}
 figure,.samples article,tr,caption{break-inside:avoid}h2,h3,summary{break-after:avoid}
 .samples{grid-template-columns:repeat(3,1fr);gap:.5rem}.base,.aligned,tr{print-color-adjust:exact}}
 """
