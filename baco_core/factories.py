@@ -122,10 +122,21 @@ def _check_baseline(made: object, label: str) -> object:
     return made
 
 
+def _check_metric(made: object, label: str) -> object:
+    """Return the metric; PluginError when it is none, or does not say what it measures."""
+    if not callable(getattr(made, "measure", None)):
+        raise PluginError(f"{label} is no metric: it has no method 'measure'.")
+    for name in ("direction", "range", "formula", "source", "group", "needs"):
+        if not hasattr(made, name):
+            raise PluginError(f"{label} does not say its {name!r}; give its class this attribute.")
+    return made
+
+
 CHECKS: dict[str, Callable[[object, str], object]] = {
     "router": _check_router,
     "sampler": _check_sampler,
     "backend": _check_backend,
     "task": _check_task,
     "baseline": _check_baseline,
+    "metric": _check_metric,
 }
