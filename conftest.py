@@ -1,4 +1,5 @@
-"""Runs the blocks of README and docs: bash as commands, python as one script a file, yaml as a config.
+"""Runs the blocks of README and docs: bash as commands, python as one script a file, yaml as a config, a
+sweep or metrics.
 
 A block that needs the real models carries `<!-- real -->` above it (marker `real`); one that cannot run
 anywhere carries `<!-- skip: next "reason" -->`.
@@ -70,13 +71,24 @@ def run_bash(example: Example) -> None:
 
 
 def load_yaml(example: Example) -> None:
-    """Load a block as a config; a wrong key or value raises."""
+    """Load a block as a config, a sweep (it has `methods`) or metrics; a wrong key or value raises."""
     from baco_core.config import load_config
+    from baco_core.plugins import load_plugins
+    from baco_eval.metrics.named import metrics_in
+    from baco_eval.scoring.choice import choose
+    from baco_eval.sweep.config import load_sweep
+    from baco_eval.sweep.grid import cells_of
 
+    keys = {line.partition(":")[0] for line in example.parsed.splitlines()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "baco.yaml"
         path.write_text(example.parsed, "utf-8")
-        load_config(path)
+        if "methods" in keys:
+            cells_of(load_sweep(path), load_plugins())
+        if "metrics" in keys:
+            choose(metrics_in(path), (), load_plugins(), {})
+        if not keys & {"methods", "metrics"}:
+            load_config(path)
 
 
 pytest_collect_file = Sybil(

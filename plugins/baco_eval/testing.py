@@ -21,8 +21,9 @@ def check_metric(metric: Metric, *, trials: int = 20, seed: int = 0) -> None:
     """Check the contract of `baco_eval.metrics.metric.Metric`; AssertionError names the rule.
 
     It checks that the metric is a value that says what it measures, and that `measure` gives a finite
-    number within `range`, the same each time, or NotMeasured with a reason; that it changes nothing it is given and draws from no global random numbers: for none to ten texts, empty, short, long
-    and equal ones. A metric whose model is not here passes when it says so.
+    number within `range`, the same each time, or NotMeasured with a reason; that it changes nothing it is
+    given and draws from no global random numbers: for none to ten texts, empty, short, long and equal
+    ones. A metric whose model is not here passes when it says so.
     """
     _check_says(metric)
     for generations in _groups(np.random.default_rng(seed), trials):
