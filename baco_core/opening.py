@@ -41,13 +41,13 @@ def open_pair(
     `where` is what messages call the config's section, such as `my.yaml: pair`; `texts` how many texts
     will be written at once; `at_once` says that two models would run at the same time.
     """
-    references = _references(config, bundles, where)
+    references = references_of(config, bundles, where)
     if config.verify:
         for folder in {
             reference.bundle.folder: reference.bundle for reference in references.values()
         }.values():
             folder.verify()
-    members = _open_members(references, backend, texts, at_once=at_once)
+    members = open_members(references, backend, texts, at_once=at_once)
     exchange = _exchange(config, members)
     return Pair(_with_common_ends(members) if exchange == "tokens" else members, exchange)
 
@@ -69,18 +69,24 @@ def locate(reference: str, bundles: Registry[Path], where: str = "pair") -> Path
     raise LookUpError.unknown("bundle", reference, known, where=where) from None
 
 
-def _references(config: PairConfig, bundles: Registry[Path], where: str) -> dict[Source, MemberReference]:
+def references_of(config: PairConfig, bundles: Registry[Path], where: str) -> dict[Source, MemberReference]:
+    """Return who plays which role; LookUpError naming `where` for an unknown bundle, else BundleError."""
     if config.bundle is not None:
         bundle = read_bundle(locate(config.bundle, bundles, f"{where}.bundle"))
         return {source: MemberReference(bundle, source.value) for source in Source}
     if config.base is None or config.aligned is None:
         raise ConfigError("pair: give either 'bundle', or both 'base' and 'aligned'.")
     named = {Source.BASE: config.base, Source.ALIGNED: config.aligned}
-    return {source: _reference(text, source, bundles, f"{where}.{source}") for source, text in named.items()}
+    return {
+        source: reference_of(text, source, bundles, f"{where}.{source}") for source, text in named.items()
+    }
 
 
-def _reference(text: str, source: Source, bundles: Registry[Path], where: str) -> MemberReference:
-    """Read `BUNDLE[:MEMBER]`; without a member, a single model's bundle gives that model."""
+def reference_of(text: str, source: Source, bundles: Registry[Path], where: str) -> MemberReference:
+    """Read `BUNDLE[:MEMBER]`; without a member, a single model's bundle gives that model.
+
+    Raises LookUpError naming `where` for an unknown bundle, BundleError for a damaged one.
+    """
     name, colon, member = text.rpartition(":")
     if not colon or member not in {SINGLE, *Source}:
         name, member = text, ""
@@ -89,7 +95,7 @@ def _reference(text: str, source: Source, bundles: Registry[Path], where: str) -
     return MemberReference(bundle, member or fallback)
 
 
-def _open_members(
+def open_members(
     references: Mapping[Source, MemberReference], backend: Backend, texts: int, *, at_once: bool = False
 ) -> dict[Source, Member]:
     """Open the members; a second thread loads the models while this one reads what turns text into tokens."""
@@ -103,6 +109,12 @@ def _open_members(
             source: _member(reference, loading[source].result(), tokenizers[source])
             for source, reference in references.items()
         }
+
+
+def open_member(reference: MemberReference, backend: Backend) -> Member:
+    """Open one member alone; raises BundleError or ModelError naming the culprit."""
+    model = backend.load(reference.bundle.model_files(reference.member))
+    return _member(reference, model, _tokenizers({Source.BASE: reference})[Source.BASE])
 
 
 def _model_files(

@@ -21,7 +21,7 @@ from baco_core.bench.machine import machine, versions
 from baco_core.bench.memory import Resident, resident
 from baco_core.bench.run import Run, measure
 from baco_core.config import Config, load_config
-from baco_core.opening import _open_members, _references
+from baco_core.opening import open_members, references_of
 from baco_core.pipeline import Pipeline
 from baco_core.plugins import load_plugins
 from baco_core.source import Source
@@ -77,9 +77,9 @@ def alone(config: str | None, settings: Sequence[str], prompt: str, tokens: int)
     """Open nothing but the aligned model, let it write greedily, and return what is in memory then."""
     chosen = _config(config, settings)
     plugins = load_plugins(chosen.plugins)
-    references = _references(chosen.pair, plugins.bundles, "pair")
+    references = references_of(chosen.pair, plugins.bundles, "pair")
     backend = plugins.backends.build(chosen.backend, "backend")
-    member = _open_members({Source.ALIGNED: references[Source.ALIGNED]}, backend, 1)[Source.ALIGNED]
+    member = open_members({Source.ALIGNED: references[Source.ALIGNED]}, backend, 1)[Source.ALIGNED]
     sequence = member.model.open()
     row = sequence.extend(member.tokenizer.encode_text(prompt.encode()))[-1]
     for _ in range(tokens):

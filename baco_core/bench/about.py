@@ -10,7 +10,7 @@ import msgspec
 
 from baco_core.bench.machine import machine, versions
 from baco_core.config import Config, Part, config_data
-from baco_core.opening import _references
+from baco_core.opening import references_of
 from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins
 from baco_core.source import Source
@@ -51,7 +51,7 @@ def _pair(pipeline: Pipeline, config: Config, plugins: Plugins) -> dict[str, Any
 def _members(config: Config, plugins: Plugins) -> dict[str, dict[str, str]]:
     """Return of each source the model's name, its precision and its bundle."""
     found = {}
-    for source, reference in _references(config.pair, plugins.bundles, "pair").items():
+    for source, reference in references_of(config.pair, plugins.bundles, "pair").items():
         record = reference.bundle.member(reference.member)
         found[str(source)] = {
             "model": record.source.id,

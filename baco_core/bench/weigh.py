@@ -15,7 +15,7 @@ from baco_core.config import Config
 from baco_core.errors import ModelError
 from baco_core.events import Sample, TokenEvent
 from baco_core.model import Backend, Model
-from baco_core.opening import _references, open_pair
+from baco_core.opening import open_pair, references_of
 from baco_core.pair import Pair
 from baco_core.pipeline import Pipeline, Prompt
 from baco_core.plugins import Plugins
@@ -103,7 +103,7 @@ def _mapped(folders: set[str]) -> tuple[int, dict[str, Resident]]:
 
 def _loads(config: Config, plugins: Plugins, backend: Backend) -> Iterator[_Load]:
     """Open the models one after the other; opening the pair then finds them open."""
-    for reference in _references(config.pair, plugins.bundles, "pair").values():
+    for reference in references_of(config.pair, plugins.bundles, "pair").values():
         before = _anonymous()
         files = reference.bundle.model_files(reference.member)
         model = backend.load(files)

@@ -15,7 +15,7 @@ from baco_core.bundle import MANIFEST_NAME, MemberRecord, sha256_of
 from baco_core.config import Config, PairConfig, Part
 from baco_core.errors import ConfigError, LookUpError
 from baco_core.model import Model
-from baco_core.opening import MemberReference, _member, _reference, _tokenizers
+from baco_core.opening import MemberReference, open_member, reference_of
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.source import Source
 from baco_core.tokenizer import Tokenizer
@@ -133,8 +133,7 @@ def open_scorer(bundle: str, pair: tuple[str, ...], backend: str, limit: int) ->
     plugins = load_plugins()
     reference = _refuse(bundle, pair, plugins)
     runs = plugins.backends.build(Part(backend or Config().backend.use), "backend")
-    model = runs.load(reference.bundle.model_files(reference.member))
-    member = _member(reference, model, _tokenizers({Source.BASE: reference})[Source.BASE])
+    member = open_member(reference, runs)
     return Scorer(member.model, member.tokenizer, limit or None)
 
 
@@ -172,7 +171,7 @@ def refuse_same(scorer: MemberReference, writer: MemberReference, name: str, oth
 
 
 def _located(text: str, source: Source, plugins: Plugins, where: str) -> MemberReference:
-    reference = _reference(text, source, plugins.bundles, where)
+    reference = reference_of(text, source, plugins.bundles, where)
     reference.bundle.member(reference.member)
     return reference
 

@@ -15,7 +15,7 @@ from baco_core.bench.machine import versions as core_versions
 from baco_core.bundle import MANIFEST_NAME as BUNDLE_MANIFEST
 from baco_core.bundle import sha256_of
 from baco_core.config import Config
-from baco_core.opening import _references
+from baco_core.opening import references_of
 from baco_core.options import show
 from baco_core.plugins import Plugins
 from baco_core.source import Source
@@ -165,7 +165,7 @@ def _bundles(sweep: SweepConfig, config: Config, plugins: Plugins) -> dict[str, 
     names = {Source.BASE: pair.bundle or pair.base, Source.ALIGNED: pair.bundle or pair.aligned}
     return {
         str(names[source]): sha256_of(reference.bundle.folder / BUNDLE_MANIFEST)
-        for source, reference in _references(config.pair, plugins.bundles, "pair").items()
+        for source, reference in references_of(config.pair, plugins.bundles, "pair").items()
     }
 
 
