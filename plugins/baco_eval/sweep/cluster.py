@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ OWN = "local"
 """The address that begins a cluster on this machine."""
 STORE_BYTES = 80 * 2**20
 """Near the least that Ray takes: texts are small."""
+KNOCK_S = 10.0
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on the loopback interface alone, as it does on systems where firewalls ask."""
@@ -59,6 +61,7 @@ def _connect(ray: Any, address: str, cpus: int) -> None:
             "'auto' or HOST:PORT."
         )
     try:
+        _knock(address)
         ray.init(
             address=address,
             log_to_driver=False,
@@ -67,8 +70,15 @@ def _connect(ray: Any, address: str, cpus: int) -> None:
         )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         ray.shutdown()
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).rstrip(".")
         raise ConfigError(f"--address: cannot join the Ray cluster at {address!r}: {reason}.") from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError when nobody listens at HOST:PORT: Ray itself would try for minutes, and tell of each."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+import msgspec
+
 from baco_core.errors import BacoError, InternalError
 from baco_eval.sweep.cluster import OWN, cluster
 from baco_eval.sweep.errors import SweepError
@@ -35,13 +37,13 @@ class OnRay:
 
     def write(self, work: Work) -> Generator[Finished, None, None]:
         """Yield each text that lacks as soon as a worker has finished it (see `Executor`)."""
-        needs = _needs(work)
+        needs, recipe = _needs(work), recipe_of(work)
         with cluster(self.address, needs["num_cpus"] * (self.workers or 1)) as ray:
             try:
                 machines = max(1, sum(node["Alive"] for node in ray.nodes()))
                 workers = self.workers or machines
-                recipe = packed(recipe_of(work, ceil(workers / machines)))
-                crew = _Crew(ray, ray.put(recipe), work, workers, needs)
+                recipe = msgspec.structs.replace(recipe, beside=ceil(workers / machines))
+                crew = _Crew(ray, ray.put(packed(recipe)), work, workers, needs)
                 yield from crew.texts()
             except ray.exceptions.RayError as error:
                 raise SweepError(f"Ray: {_line(error)}") from error

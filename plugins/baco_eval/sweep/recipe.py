@@ -25,7 +25,7 @@ class Recipe(msgspec.Struct, frozen=True):
     plugins: list[str]
     prompts: list[Prompt]
     manifest: Manifest
-    beside: int
+    beside: int = 1
     """How many workers share a machine."""
 
 
@@ -78,7 +78,7 @@ def told(data: bytes) -> Told:
     return answer
 
 
-def recipe_of(work: Work, beside: int) -> Recipe:
+def recipe_of(work: Work) -> Recipe:
     """Return what workers need to do a part of the work.
 
     Raises ConfigError naming a plugin that was handed in as an object: only installed ones can be loaded
@@ -96,7 +96,6 @@ def recipe_of(work: Work, beside: int) -> Recipe:
         [owner.plugin for owner in loaded],
         list(work.prompts),
         work.manifest,
-        beside,
     )
 
 
