@@ -59,14 +59,14 @@ def pages_of(
 ) -> dict[str, dict[str, list[SettingKey]]]:
     """Return by rater, in the order of the page, by item, who is set A, B and so on.
 
-    The share `shared` of the items is rated by all, so that agreement can be computed; the others are
-    dealt out. Each rater has an order of items and of sets that is nobody else's.
+    The share `shared` of the items, those of the first prompts, is rated by all, so that agreement can be
+    computed; the others are dealt out. Each rater has an order of items and of sets that is nobody else's.
     """
-    drawn = shuffled(salt, "deal", items)
-    common = math.ceil(shared * len(drawn))
+    common = math.ceil(shared * len(items))
+    everybody, dealt = list(items)[:common], shuffled(salt, "deal", list(items)[common:])
     pages = {}
     for rater in range(raters):
-        own = [*drawn[:common], *drawn[common + rater :: raters]]
+        own = [*everybody, *dealt[rater::raters]]
         name = str(rater + 1)
         pages[name] = {
             item: shuffled(salt, f"sides {name} {item}", items[item][1])

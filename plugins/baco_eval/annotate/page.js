@@ -174,7 +174,9 @@
     showAnswers();
   });
   addEventListener("beforeunload", event => {
-    if (!isSafe()) event.preventDefault();
+    if (isSafe()) return;
+    event.preventDefault();
+    event.returnValue = true; // older browsers
   });
   addEventListener("beforeprint", () => { one("#guide").open = true; });
 

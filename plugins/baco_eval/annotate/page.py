@@ -93,6 +93,7 @@ INTRODUCTION = (
 )
 ON_PAPER = "On paper: cross one mark in each row. The item numbers are those of the page on a screen."
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+_BLANK_LINES = re.compile(r"\A(?:[^\S\n]*\n)+")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -161,10 +162,11 @@ def _item(item: Shown, number: int, of: int, rater: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Return a text as HTML; what a page can't hold is shown as a mark of its own."""
-    if not text.strip():
+    """Return a text as HTML without blank lines around it; what a page can't hold becomes a mark of its own."""
+    shown = _BLANK_LINES.sub("", text.replace("\r\n", "\n")).rstrip()
+    if not shown:
         return "<i>(empty text)</i>"
-    return escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n")))
+    return escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", shown))
 
 
 def _scale(name: str, item: str, letter: str) -> str:
