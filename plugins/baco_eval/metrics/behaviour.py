@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Annotated, ClassVar, Literal
@@ -14,18 +15,31 @@ from baco_eval.metrics.words import ngrams, words
 from baco_eval.records import Generation, Prompt
 
 
+class Behaviour(ABC):
+    """What these metrics share. Most describe, and neither more nor less is better."""
+
+    __slots__ = ()
+    direction: ClassVar[Direction] = 0
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    group: ClassVar[Group] = "other"
+    needs: ClassVar[str | None] = None
+
+    @abstractmethod
+    def measure(self, texts: Measured, prompt: Prompt) -> float:
+        """Return the value; NotMeasured where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
-class Length:
+class Length(Behaviour):
     """Mean length of a text, in words or in tokens (of the aligned model's vocabulary, or the base's)."""
 
     unit: Annotated[Literal["words", "tokens"], msgspec.Meta(description="What is counted.")] = "words"
 
-    direction: ClassVar[Direction] = 0
     range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     formula: ClassVar[str] = "mean over the k texts of the number of words or tokens"
     source: ClassVar[str] = "a check: length moves most other metrics, arXiv 2507.15092"
-    group: ClassVar[Group] = "other"
-    needs: ClassVar[str | None] = None
 
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return the mean length; an empty text has 0. NotMeasured without texts, or tokens of bare ones."""
@@ -37,15 +51,11 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
-class BaseShare:
+class BaseShare(Behaviour):
     """Base share: tokens of the base model over all tokens. The one number that compares routers."""
 
-    direction: ClassVar[Direction] = 0
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     formula: ClassVar[str] = "base tokens / tokens, pooled over the k texts"
     source: ClassVar[str] = "Wang et al. 2026, arXiv 2511.05650 (our definition)"
-    group: ClassVar[Group] = "other"
-    needs: ClassVar[str | None] = None
 
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return the share; NotMeasured for bare texts and where no text has a token."""
@@ -54,15 +64,12 @@ class BaseShare:
 
 
 @dataclass(frozen=True, slots=True)
-class Switches:
+class Switches(Behaviour):
     """How often the source changes in 100 tokens."""
 
-    direction: ClassVar[Direction] = 0
     range: ClassVar[tuple[float, float]] = (0.0, 100.0)
     formula: ClassVar[str] = "100 * changes of source / tokens, pooled over the k texts"
     source: ClassVar[str] = "Wang et al. 2026, arXiv 2511.05650 (our definition)"
-    group: ClassVar[Group] = "other"
-    needs: ClassVar[str | None] = None
 
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return switches per 100 tokens; NotMeasured for bare texts, no tokens, or unknown pieces."""
@@ -74,15 +81,11 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Behaviour):
     """Share of texts that ended by themselves: an end token or a stop text, not the limit of length."""
 
-    direction: ClassVar[Direction] = 0
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     formula: ClassVar[str] = "texts with finish_reason 'stop' / k"
     source: ClassVar[str] = "a check of the limit of length"
-    group: ClassVar[Group] = "other"
-    needs: ClassVar[str | None] = None
 
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return the share; NotMeasured for bare texts."""
@@ -90,17 +93,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Repetition:
+class Repetition(Behaviour):
     """How much of a text repeats itself: the share of its n-grams of words that came before in it."""
 
     n: Annotated[int, msgspec.Meta(ge=1, le=20, description="Words in an n-gram.")] = 4
 
     direction: ClassVar[Direction] = -1
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     formula: ClassVar[str] = "mean over texts of 1 - different n-grams / n-grams, within each text"
     source: ClassVar[str] = "Welleck et al. 2020 (seq-rep-n), arXiv 1908.04319"
-    group: ClassVar[Group] = "other"
-    needs: ClassVar[str | None] = None
 
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return the mean share over texts of n words or more; NotMeasured where there is none."""
@@ -112,15 +112,12 @@ class Repetition:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class Format(Behaviour):
     """Share of texts without a fault of form (`faults.FAULTS`)."""
 
     direction: ClassVar[Direction] = 1
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     formula: ClassVar[str] = "texts without a fault / k"
     source: ClassVar[str] = "our own check; the list is baco_eval.metrics.faults.FAULTS"
-    group: ClassVar[Group] = "other"
-    needs: ClassVar[str | None] = None
 
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return the share; an empty text is a fault. NotMeasured without texts."""
