@@ -162,7 +162,7 @@ def _item(item: Shown, number: int, of: int, rater: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Return a text as HTML without blank lines around it; what a page can't hold becomes a mark of its own."""
+    """Return a text as HTML, without blank lines around it; what a page can't hold is a mark of its own."""
     shown = _BLANK_LINES.sub("", text.replace("\r\n", "\n")).rstrip()
     if not shown:
         return "<i>(empty text)</i>"
