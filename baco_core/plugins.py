@@ -35,6 +35,8 @@ REGISTERED = (
     "commands",
 )
 """What plugins register: each has a hook `register_<name>` and a registry of that name."""
+CONFIGURED = ("backends", "routers", "samplers", "bundles")
+"""What a config names. Nothing else need be imported to write a text."""
 
 
 class Plugins:

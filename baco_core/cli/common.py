@@ -46,11 +46,11 @@ def whole_number(text: str) -> int:
 
 
 def plugins_of(config: Config, options: Namespace) -> Plugins:
-    """Load the plugins that the config and `--plugin` name."""
-    from baco_core.plugins import load_plugins
+    """Load of the plugins that the config and `--plugin` name what a config can name."""
+    from baco_core.plugins import CONFIGURED, load_plugins
 
     where = f"{config.origin}: plugins" if config.origin else "plugins"
-    return load_plugins([*config.plugins, *options.plugin], where=where)
+    return load_plugins([*config.plugins, *options.plugin], only=CONFIGURED, where=where)
 
 
 def require_bundle(config: Config, plugins: Plugins) -> None:

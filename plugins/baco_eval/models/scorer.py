@@ -16,7 +16,7 @@ from baco_core.config import Config, PairConfig, Part
 from baco_core.errors import ConfigError, LookUpError
 from baco_core.model import Model
 from baco_core.opening import MemberReference, open_member, reference_of
-from baco_core.plugins import Plugins, load_plugins
+from baco_core.plugins import CONFIGURED, Plugins, load_plugins
 from baco_core.source import Source
 from baco_core.tokenizer import Tokenizer
 
@@ -113,7 +113,7 @@ def writers(pair: PairConfig) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def default_scorer(pair: tuple[str, ...]) -> str | None:
     """Return the first of DEFAULT_SCORERS that is exported and is no member of the pair, if any."""
-    plugins = load_plugins()
+    plugins = load_plugins(only=CONFIGURED)
     for name in DEFAULT_SCORERS:
         try:
             _refuse(name, pair, plugins)
@@ -130,7 +130,7 @@ def open_scorer(bundle: str, pair: tuple[str, ...], backend: str, limit: int) ->
 
     Raises ConfigError when it is one of these, BundleError or LookUpError when there is no such bundle.
     """
-    plugins = load_plugins()
+    plugins = load_plugins(only=CONFIGURED)
     reference = _refuse(bundle, pair, plugins)
     runs = plugins.backends.build(Part(backend or Config().backend.use), "backend")
     member = open_member(reference, runs)
@@ -139,7 +139,7 @@ def open_scorer(bundle: str, pair: tuple[str, ...], backend: str, limit: int) ->
 
 def identity(bundle: str, pair: tuple[str, ...]) -> str:
     """Return a scorer's name and the SHA-256 of its bundle's manifest; raises as `open_scorer`."""
-    reference = _refuse(bundle, pair, load_plugins())
+    reference = _refuse(bundle, pair, load_plugins(only=CONFIGURED))
     return f"{bundle} {sha256_of(reference.bundle.folder / MANIFEST_NAME)}"
 
 
