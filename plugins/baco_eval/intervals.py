@@ -68,8 +68,10 @@ def resample(prompts: int, count: int = RESAMPLES, seed: int = 0) -> Shares:
 
     Raises ConfigError for less than one prompt or resample.
     """
-    if prompts < 1 or count < 1:
-        raise ConfigError(f"a bootstrap needs a prompt and a resample, not {prompts} and {count}.")
+    if prompts < 1:
+        raise ConfigError(f"a bootstrap needs a prompt or more, not {prompts}.")
+    if count < 1:
+        raise ConfigError(f"a bootstrap needs a resample or more, not {count}.")
     drawn = np.random.default_rng(seed).integers(prompts, size=(count, prompts))
     return np.stack([np.bincount(row, minlength=prompts) for row in drawn]) / prompts
 

@@ -164,7 +164,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
         Plane({"a": np.zeros((2, 2))})
     with pytest.raises(ConfigError, match=r"unlike numbers of prompts \(a 2, b 3\)"):
         Plane({"a": np.zeros((1, 2, 2)), "b": np.zeros((1, 3, 2))})
-    with pytest.raises(ConfigError, match="needs a prompt and a resample, not 0 and 1000"):
+    with pytest.raises(ConfigError, match="needs a prompt or more, not 0"):
         bootstrap(lambda shares: {"a": 0.0}, 0)
     with pytest.raises(LookUpError, match=r"unknown method 'aa'\. Did you mean 'a'"):
         made(a=1).coverage(2).difference("a", "aa")

@@ -34,6 +34,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
+    _need_matplotlib()
     from baco_core.plugins import load_plugins
     from baco_eval.report.read import manifest_of, read
     from baco_eval.report.results import compute
@@ -55,6 +56,15 @@ def _run(options: Namespace) -> int:
     for path in written:
         print(path)
     return 0
+
+
+def _need_matplotlib() -> None:
+    from baco_core.errors import ConfigError
+
+    try:
+        import matplotlib  # noqa: F401 -- before the modules that draw are imported
+    except ImportError as error:
+        raise ConfigError(f"pictures need matplotlib ({error}); pip install 'baco[eval]'.") from error
 
 
 COMMAND = Command("Show what a scored sweep says: a page, pictures, tables.", _configure, _run)

@@ -14,16 +14,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from baco_core.errors import ConfigError
-from baco_eval.report.look import FAINT, GRID, INK, Look, fitted
+from matplotlib import rc_context, rcdefaults, rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-try:
-    from matplotlib import rc_context, rcdefaults, rcParams
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-except ImportError as error:
-    raise ConfigError(f"pictures need matplotlib ({error}); pip install 'baco[eval]'.") from error
+from baco_eval.report.look import FAINT, GRID, INK, Look, fitted
 
 WIDTH = 7.1
 """Inches: A4 between margins. Letters are then as many points high as is said here."""
@@ -103,7 +99,9 @@ class Sheet:
                 unused.set_visible(False)
             fill(axes[: self.panels])
             _head(figure, self.title, legend, across)
-            return Picture(self.title, caption, _svg(figure, name, self.title), _png(figure))
+            png = _png(figure)
+            figure.set_layout_engine("none")  # all is in its place, and stays there
+            return Picture(self.title, caption, _svg(figure, name, self.title), png)
 
 
 def key(look: Look, width: float = 1.2) -> Line2D:

@@ -13,15 +13,17 @@ import msgspec
 from baco_eval.frontier import front
 from baco_eval.intervals import Interval
 from baco_eval.records import FORMAT
+from baco_eval.report.caveats import caveats
 from baco_eval.report.comparison import REFERENCES, differences, reference_of
+from baco_eval.report.read import Material
 from baco_eval.report.results import STATISTICS, Results
-from baco_eval.sweep.manifest import Manifest
 
 Rows = Iterable[Sequence[Any]]
 
 
-def report_json(results: Results, manifest: Manifest) -> str:
-    """Return everything, as one JSON document (docs/measuring.md tells each key and its unit)."""
+def report_json(results: Results, material: Material) -> str:
+    """Return everything, as one JSON document (docs/report.md tells each key and its unit)."""
+    manifest = material.manifest
     data = {
         "format": FORMAT,
         "task": {"name": manifest.task.name, "sha256": manifest.task.sha256},
@@ -50,7 +52,7 @@ def report_json(results: Results, manifest: Manifest) -> str:
             }
             for name in STATISTICS
         },
-        "notes": list(results.notes),
+        "caveats": caveats(results, material),
     }
     return json.dumps(data, indent=2, ensure_ascii=False, default=_plain, allow_nan=False) + "\n"
 

@@ -22,7 +22,7 @@ def write(results: Results, material: Material, out: Path) -> list[Path]:
     pictures = draw(results)
     content = {
         "report.html": page(results, material, pictures).encode(),
-        "report.json": report_json(results, material.manifest).encode(),
+        "report.json": report_json(results, material).encode(),
         "settings.csv": settings_csv(results).encode(),
         "planes.csv": planes_csv(results).encode(),
         "means.csv": means_csv(results).encode(),
