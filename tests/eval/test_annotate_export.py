@@ -224,6 +224,17 @@ def test_named_settings_may_have_commas_and_colons() -> None:
     assert nearest(odd, {one.key: 0.5 for one in odd}, 0.2) == [odd[0], odd[2]]
 
 
+def test_the_control_of_a_chosen_setting_is_chosen_whatever_its_own_base_share() -> None:
+    settings = [
+        Setting("rand-as-a", "gamma=1", matches=("a", "gamma=1")),
+        Setting("rand-as-a", "gamma=2", matches=("a", "gamma=2")),
+        Setting("a", "gamma=1"),
+        Setting("a", "gamma=2"),
+    ]
+    shares = dict(zip([one.key for one in settings], (0.24, 0.31, 0.4, 0.3), strict=True))
+    assert nearest(settings, shares, 0.25) == [settings[1], settings[3]]
+
+
 def run(sweep: Path, out: Path, *more: str) -> int:
     return main(["annotate", "export", str(sweep), "--out", str(out), *more])
 

@@ -38,10 +38,21 @@ def _named(text: str, known: Mapping[str, Setting]) -> Iterator[Setting]:
 def nearest(settings: Sequence[Setting], shares: Shares, wanted: float) -> list[Setting]:
     """Return of each method the setting whose base share is nearest to the wanted one, the first of equals.
 
-    Raises ConfigError when there is one method only.
+    Of controls it is the one that matches a setting so chosen. Raises ConfigError when there is one method
+    only.
     """
-    found = [min(own, key=lambda one: abs(shares[one.key] - wanted)) for own in by_method(settings).values()]
-    return _two(found, "one setting of each method is")
+
+    def choose(own: Sequence[Setting]) -> Setting:
+        return min(own, key=lambda one: abs(shares[one.key] - wanted))
+
+    methods = by_method(settings)
+    chosen = {name: choose(own) for name, own in methods.items()}
+    keys = {one.key for one in chosen.values() if one.matches is None}
+    for name, own in methods.items():
+        controls = [one for one in own if one.matches in keys]
+        if controls:
+            chosen[name] = choose(controls)
+    return _two(list(chosen.values()), "one setting of each method is")
 
 
 def _two(found: list[Setting], what: str) -> list[Setting]:
