@@ -360,7 +360,7 @@ def test_a_chat_template_that_fails(
         ((), "the following arguments are required: COMMAND. See 'baco --help'."),
         (
             ("generat",),
-            "unknown command 'generat'. Did you mean 'generate'? Available: bench, config, doctor, ",
+            "unknown command 'generat'. Did you mean 'generate'? Available: annotate, bench, ",
         ),
         (("config",), "the following arguments are required: ACTION. See 'baco config --help'."),
         (("config", "shew"), "invalid choice: 'shew'"),

@@ -17,11 +17,15 @@ from baco_core.config_yaml import read_yaml
 from baco_core.errors import BacoError
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.schema import config_schema
+from baco_eval.scoring.choice import choose
+from baco_eval.sweep.config import load_sweep
+from baco_eval.sweep.grid import cells_of
 
 jsonschema = pytest.importorskip("jsonschema", reason="validates the schema; part of baco[dev]")
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+SWEEPS = sorted((ROOT / "configs").glob("sweep-*.yaml"))
+CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if path not in SWEEPS]
 TINY = ROOT / "configs" / "tiny.yaml"
 ACME = ROOT / "tests" / "third_party" / "acme_routers" / "src"
 
@@ -134,6 +138,13 @@ def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugi
     monkeypatch.syspath_prepend(tmp_path)
     with made_plugins.forgotten(ACME):
         yield load_plugins(["acme-routers"])
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_shipped_sweep_builds_its_settings_and_its_metrics(path: Path) -> None:
+    sweep, plugins = load_sweep(path), load_plugins()
+    assert cells_of(sweep, plugins)
+    assert choose(sweep.metrics, (), plugins, {}, str(path))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
