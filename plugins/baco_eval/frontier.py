@@ -118,6 +118,20 @@ def coverage(points: ArrayLike, rule: Rule = "staircase") -> float:
     return min(float(np.diff(d, prepend=0.0) @ q), 1.0)
 
 
+def coverages(samples: NDArray[np.float64], rule: Rule = "staircase") -> NDArray[np.float64]:
+    """Return the Coverage of each sample of one method's points, shape (r, s, 2) in [0, 1]: shape (r,).
+
+    The same as `coverage` of each but for rounding, and many times as fast by the staircase.
+    """
+    if rule != "staircase":
+        return np.array([coverage(points, rule) for points in samples])
+    order = np.argsort(samples[:, :, 0], axis=1)
+    d, q = np.moveaxis(np.take_along_axis(samples, order[:, :, None], axis=1), 2, 0)
+    highest = np.maximum.accumulate(q[:, ::-1], axis=1)[:, ::-1]
+    found: NDArray[np.float64] = (np.diff(d, axis=1, prepend=0.0) * highest).sum(axis=1)
+    return np.minimum(found, 1.0)
+
+
 def dominance(methods: Mapping[str, ArrayLike], by_size: bool = False) -> dict[str, float]:
     """Return each method's share of the pooled front; the shares sum to 1.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baco_core.errors import ConfigError, LookUpError
-from baco_eval.frontier import Bounds, Points, Rule, bounds, coverage, dominance, normalise
+from baco_eval.frontier import Bounds, Points, Rule, bounds, coverage, coverages, dominance, normalise
 
 Shares = NDArray[np.float64]
 Statistic = Callable[[Shares], Mapping[str, float]]
@@ -173,15 +173,18 @@ class Plane:
     def coverage(self, count: int = RESAMPLES, seed: int = 0, rule: Rule = "staircase") -> Resampled:
         """Return each method's Coverage under the bounds of the full sample."""
         frozen = self.bounds
-        return bootstrap(
-            lambda shares: {
-                name: coverage(normalise(points, frozen, clip=True), rule)
-                for name, points in self.points(shares).items()
-            },
-            self.prompts,
-            count,
-            seed,
-        )
+        full = self.points(np.full(self.prompts, 1 / self.prompts))
+        values = {name: coverage(normalise(points, frozen), rule) for name, points in full.items()}
+        samples = {
+            name: coverages(normalise(found.reshape(-1, 2), frozen, clip=True).reshape(found.shape), rule)
+            for name, found in self._sampled(count, seed).items()
+        }
+        return Resampled(values, samples)
+
+    def _sampled(self, count: int, seed: int) -> dict[str, NDArray[np.float64]]:
+        """Return the points of each resample, by method, shape (count, settings, 2)."""
+        drawn = [self.points(shares) for shares in resample(self.prompts, count, seed)]
+        return {name: np.stack([points[name] for points in drawn]) for name in self.methods}
 
     def dominance(self, count: int = RESAMPLES, seed: int = 0, by_size: bool = False) -> Resampled:
         """Return the Dominance of each method but controls; bounds play no part in it."""

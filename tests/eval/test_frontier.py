@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baco_core.errors import ConfigError
-from baco_eval.frontier import Bounds, Points, bounds, coverage, dominance, front, normalise
+from baco_eval.frontier import RULES, Bounds, Points, bounds, coverage, coverages, dominance, front, normalise
 
 A = [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)]
 B = [(0.25, 0.75), (0.75, 0.75)]
@@ -31,6 +31,13 @@ methods = st.dictionaries(st.sampled_from("abcdef"), plane, min_size=1, max_size
 def test_coverage_has_its_check_values(points: Any, staircase: float, trapezoid: float) -> None:
     assert coverage(points) == staircase
     assert coverage(points, rule="trapezoid") == trapezoid
+
+
+@given(st.lists(st.lists(st.tuples(coarse, coarse), min_size=6, max_size=6), min_size=1, max_size=5))
+def test_coverages_of_many_samples_are_those_of_each(samples: Any) -> None:
+    for rule in RULES:
+        each = [coverage(points, rule) for points in samples]
+        assert coverages(np.array(samples), rule) == pytest.approx(each, abs=1e-12)
 
 
 def test_dominance_has_its_check_values() -> None:
