@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baco_core.chat import ChatTemplate
 from baco_core.cli import main
 from baco_core.errors import BundleError, ExportError
-from baco_eval.metrics.metric import Unavailable
+from baco_eval.metrics.metric import NotMeasured, Unavailable
 from baco_eval.models.classifier import CLASSIFIER, Classifier, classifier, open_classifier
 
 ONE = "the cat sat in a boat ."
@@ -97,6 +98,28 @@ def test_other_architectures_too(name: str, tmp_path: Path) -> None:
     assert [float(opened.logits(text)[0]) for text in (ONE, LONG)] == pytest.approx(logits, abs=1e-4 * size)
     reply = helper.their_reply(source, ONE, OTHER) if decoder else helper.theirs(source, ONE, OTHER)
     assert opened.reply_logits(ONE, OTHER) == pytest.approx(reply, abs=1e-4 * size)
+
+
+def test_weights_beside_the_graph_are_kept_and_checked(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_ONNX_EXTERNAL_DATA", "1")  # what Optimum does beyond 2 GB
+    exported(made[0], tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "classifier.json").read_text("utf-8"))
+    assert {"model.onnx", "model.onnx_data"} < set(record["files"])
+    opened = open_classifier(tmp_path / "out")
+    assert opened.logits(ONE, OTHER) == pytest.approx(helper.theirs(made[0], ONE, OTHER), abs=1e-5)
+    open_classifier.cache_clear()
+    (tmp_path / "out" / "model.onnx_data").write_bytes(b"other")
+    with pytest.raises(BundleError, match=r"'model\.onnx_data' is missing or not what was exported"):
+        open_classifier(tmp_path / "out")
+
+
+def test_a_text_without_tokens_is_not_measured(opened: Classifier) -> None:
+    bare = Classifier(opened.reader, opened.labels, ChatTemplate("{{ messages[1]['content'] }}"))
+    assert bare.reply_logits(ONE, OTHER).shape == (3,)
+    with pytest.raises(NotMeasured, match="a text has no token that the model reads"):
+        bare.reply_logits(ONE, "")
 
 
 def test_a_classifier_is_found_by_the_last_part_of_its_name(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baco_core.cli import main
 from baco_core.config import Part
 from baco_core.errors import BacoError, ConfigError
 from baco_core.plugins import load_plugins
@@ -20,6 +21,7 @@ from baco_eval.metrics.quality import Relevance
 from baco_eval.metrics.reward import Reward, Utility
 from baco_eval.models.classifier import Classifier
 from baco_eval.records import Prompt
+from baco_eval.scoring.record import read_record
 
 helper: Any = pytest.importorskip("made_classifier")
 PROMPT = Prompt("p", "the cat saw the sea .")
@@ -278,6 +280,44 @@ def test_relevance_is_the_mean_cosine_of_prompt_and_text(tmp_path: Path) -> None
     assert metric.measure(texts, PROMPT) == pytest.approx(np.mean(expected), abs=1e-5)
     assert metric.measure([*texts, ""], PROMPT) == pytest.approx(math.fsum(expected) / 6, abs=1e-5)
     assert metric.measure([PROMPT.text], PROMPT) == pytest.approx(1)
+
+
+def test_yaml_names_models_partition_and_labels(
+    models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACO_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "sweep.yaml").write_text(
+        "task: {use: creative, options: {limit: 2}}\nn: 3\ndecode: {max_new_tokens: 8}\n"
+        "methods: [{router: {use: p, options: {gamma: [0.2, 0.6]}}}]\n"
+    )
+    for name in ("reward", "similar", "nli"):
+        (tmp_path / name).symlink_to(models[name][1], target_is_directory=True)
+    (tmp_path / "metrics.yaml").write_text(
+        "metrics:\n"
+        "  - {use: nli, options: {model: ./nli}}\n"
+        "  - {use: nli, label: nli-probability, options: {model: ./nli, rule: probability}}\n"
+        "  - {use: reward, options: {model: ./reward}}\n"
+        "  - {use: distinct-k}\n"
+        "  - {use: distinct-k, label: distinct-k-classifier,\n"
+        "     options: {rule: classifier, similarity: ./similar}}\n"
+        "  - {use: utility, options: {model: ./reward, cuts: [0, 0.5], patience: 0.9}}\n"
+        "  - {use: relevance}\n"
+    )
+    out = tmp_path / "out"
+    assert main(["sweep", "-c", str(tmp_path / "sweep.yaml"), "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["score", str(out), "-c", str(tmp_path / "metrics.yaml")]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "4 measured now" not in line] == [told[-1]]
+    assert told[-1].startswith("relevance: 0 measured now, 0 before; 4 not measured (the encoder")
+    record = read_record(out, "distinct-k-classifier")
+    assert record is not None
+    assert record.options["above"] == 0.102
+    assert record.models["similarity"].startswith("similar ")
+    (tmp_path / "reward").unlink()
+    (tmp_path / "reward").symlink_to(models["nli"][1], target_is_directory=True)
+    assert main(["score", str(out), "-c", str(tmp_path / "metrics.yaml"), "--metrics", "reward"]) == 2
+    assert "reward.jsonl: was measured with model 'model' 'reward " in capsys.readouterr().err
 
 
 @pytest.mark.real

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from baco_core.bundle import FileRecord, inside, sha256_of
 from baco_core.errors import BundleError, ModelError
 from baco_core.paths import cache_folder
-from baco_eval.metrics.metric import Unavailable
+from baco_eval.metrics.metric import NotMeasured, Unavailable
 
 
 class Record(Protocol):
@@ -89,7 +89,12 @@ class Reader:
     inputs: frozenset[str]
 
     def answer(self, read: Any) -> NDArray[np.float32]:
-        """Return the first output for a text that the tokenizer has read, without the batch axis."""
+        """Return the first output for a text that the tokenizer has read, without the batch axis.
+
+        Raises NotMeasured for a text without tokens, ModelError where the graph cannot read it.
+        """
+        if not read.ids:
+            raise NotMeasured("a text has no token that the model reads.")
         given = {
             "input_ids": read.ids,
             "attention_mask": read.attention_mask,
