@@ -196,6 +196,7 @@ def test_correlation_over_settings_is_of_their_means_and_over_places_of_all() ->
     rng = np.random.default_rng(0)
     rated, measured = rng.normal(size=(2, 5, 8))
     rated[0, 3] = measured[2, 1] = np.nan
+    rated[2, 1] = measured[0, 3] = 1000  # would be seen in a mean
     both = np.isfinite(rated) & np.isfinite(measured)
     shares = resample(8, 300)
     counts = np.rint(shares * 8).astype(int)
