@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from baco_core.options import options_of, shape, unknown_key
 from baco_core.where import Where
 
+_INDEX = re.compile(r"\[(\d+)\]")
 _BUNDLES = ("bundle", "base", "aligned")
 
 
@@ -61,12 +63,16 @@ class Override:
 
 
 def parse_override(text: str) -> Override:
-    """Return what `--set key.key=value` says; the value is read as YAML."""
+    """Return what `--set key.key=value` says; the value is read as YAML.
+
+    >>> parse_override("methods[1].router.use=p").keys
+    ('methods', '1', 'router', 'use')
+    """
     from baco_core.config_yaml import parse_yaml
 
     label = f"--set {text}"
     path, equals, value = text.partition("=")
-    keys = tuple(key.strip() for key in path.split("."))
+    keys = tuple(key.strip() for key in _INDEX.sub(r".\1", path).split("."))
     if not equals or not all(keys):
         raise Where(label).error("write it as key.key=value, such as router.options.gamma=0.3.")
     return Override(label, keys, parse_yaml(value, label))
@@ -86,13 +92,18 @@ def apply_override(data: dict[str, Any], override: Override, schema: type) -> di
 
 def _check_path(keys: Sequence[str], schema: Any, where: Where) -> None:
     """Refuse a key the config does not have; inside a part's options only its factory knows."""
+    listed = False
     for key in keys:
         if not dataclasses.is_dataclass(schema) or not isinstance(schema, type):
             return
+        if listed:  # this key is an index, which the value that is there decides about
+            listed = False
+            continue
         declared = options_of(schema)
         if key not in declared:
             raise unknown_key(key, declared, where)
         kind, arguments = shape(declared[key].hint)
+        listed = kind in (tuple, list)
         schema = next((item for item in arguments if dataclasses.is_dataclass(item)), kind)
 
 

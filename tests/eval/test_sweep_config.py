@@ -156,6 +156,25 @@ def test_overrides_change_one_value_and_are_named_when_wrong(tmp_path: Path) -> 
         load_sweep(path, ["nn=1"])
 
 
+def test_a_method_is_overridden_by_its_place_in_the_list(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(to_yaml(data_of(methods=[p([0.1]), p([0.2])])))
+    for place in ("methods.1", "methods[1]"):
+        sweep = load_sweep(path, [f"{place}.router.options.gamma=[0.3, 0.4]", f"{place}.label=more"])
+        assert [method.router.options["gamma"] for method in sweep.methods] == [[0.1], [0.3, 0.4]]
+        assert sweep.methods[1].name == "more"
+    for text, message in (
+        ("methods[2].label=x", "'2' is no index into a list of 2"),
+        ("methods.p.label=x", "'p' is no index into a list of 2"),
+        ("methods[1].lable=x", "unknown key 'lable'. Did you mean 'label'"),
+        ("metrics[0].use=ead", "metrics: expected a list"),
+    ):
+        with pytest.raises(BacoError) as caught:
+            load_sweep(path, [text])
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
 def test_folders_of_the_pair_and_paths_of_the_task_begin_at_the_file(tmp_path: Path) -> None:
     sweep = sweep_from_data(data_of(pair={"bundle": "./mine"}), str(tmp_path / "sweep.yaml"))
     assert sweep.config(Part("p"), Part("multinomial"), "2026-01-02").pair.bundle == str(tmp_path / "mine")
