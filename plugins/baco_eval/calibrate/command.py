@@ -15,7 +15,7 @@ from baco_core.errors import ConfigError
 if TYPE_CHECKING:
     from baco_core.config import Config, Part
 
-DEV, TEXTS, CHECK, POINTS = 12, 3, 24, 5.0
+DEV, TEXTS, CHECK, POINTS = 40, 2, 40, 5.0
 FOR_SHARES = {
     "task": "--task",
     "prompts": "--prompts",
@@ -39,7 +39,12 @@ def _configure(parser: ArgumentParser) -> None:
         "--task", metavar="TASK", help="where prompts come from: a name, or {use: .., options: ..} (creative)"
     )
     parser.add_argument("--prompts", metavar="FILE", help="prompts of a JSONL file instead of a task's")
-    parser.add_argument("--dev", type=_count, metavar="N", help=f"how many prompts (default: {DEV})")
+    parser.add_argument(
+        "--dev",
+        type=_count,
+        metavar="N",
+        help=f"how many prompts (default: {DEV}, or half of the task with --check)",
+    )
     parser.add_argument("-n", type=_count, metavar="N", help=f"texts of each prompt (default: {TEXTS})")
     parser.add_argument(
         "--tolerance",
@@ -98,7 +103,7 @@ def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     from baco_eval.calibrate.calibrate import calibrate, require_near
     from baco_eval.calibrate.dev import prompts_of, split
     from baco_eval.calibrate.knob import knob_of
-    from baco_eval.calibrate.notes import of_landing, of_share
+    from baco_eval.calibrate.notes import advice, of_landing, of_share
     from baco_eval.calibrate.shares import Shares, opened_for
 
     # 1. whatever the user got wrong comes before any model is opened
@@ -107,7 +112,9 @@ def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     plugins = load_plugins([*config.plugins, *options.plugin], only=(*CONFIGURED, "tasks"), where=where)
     knob = knob_of(config.router, plugins)
     task = _task(options)
-    dev, unseen = split(prompts_of(task, plugins), options.dev or DEV, options.check or 0)
+    prompts = prompts_of(task, plugins)
+    most = min(DEV, max(len(prompts) // 2, 1)) if options.check else DEV
+    dev, unseen = split(prompts, options.dev or most, options.check or 0)
     require_bundle(config, plugins)
     # 2. measure, 3. check
     opened = opened_for(config, knob, plugins)
@@ -116,6 +123,8 @@ def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     found = calibrate(shares, options.share, tell=_tell)
     require_near(found, config.router.use, points / 100)
     notes = list(of_share(found, config, Path(options.prompts).name if options.prompts else task.use))
+    for line in (notes[1], *advice(found)):
+        _tell(line)
     if unseen:
         others = Shares(opened, config, knob, unseen, texts, shares.size, tell=_tell)
         notes.append(of_landing(found, others.at(found.found.gamma)))

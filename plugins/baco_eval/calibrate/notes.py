@@ -10,6 +10,9 @@ from baco_eval.calibrate.calibrate import Calibration, percent, shown
 from baco_eval.calibrate.knee import Knee
 from baco_eval.calibrate.shares import Measured
 
+NOISY = 0.025
+"""Standard error of a share of which the double is 5 points."""
+
 
 def of_share(found: Calibration, config: Config, task: str) -> Iterator[str]:
     """Yield what was wanted and what was measured on the dev prompts."""
@@ -23,6 +26,15 @@ def of_share(found: Calibration, config: Config, task: str) -> Iterator[str]:
     low, high = (percent(share) for share in found.reach)
     more = "more" if found.rising else "less"
     yield f"gamma reaches {low} to {high} there; a larger gamma gives {more} base."
+
+
+def advice(found: Calibration) -> Iterator[str]:
+    """Yield what to do where the dev prompts were too few to tell the share of others."""
+    if found.found.error > NOISY:
+        yield (
+            "That is too noisy to land within 5 points on most other prompts; more dev prompts or texts "
+            "(--dev, -n) narrow it."
+        )
 
 
 def of_landing(found: Calibration, there: Measured) -> str:
