@@ -22,7 +22,8 @@ from baco_eval.calibrate.knob import knob_of
 from baco_eval.calibrate.shares import Measured, Shares
 from baco_eval.calibrate.write import as_yaml, write
 
-ROUTERS = ("p", "h", "rand", "p-punc", "h-punc", "p-fc", "h-fc", "nudging")
+ROUTERS = ("p", "h-punc", "rand", "nudging")
+MORE = (pytest.param(name, marks=pytest.mark.slow) for name in ("h", "p-punc", "p-fc", "h-fc"))
 QUICK = ["--dev", "3", "-n", "2", *(part for one in TINY for part in ("--set", one))]
 
 
@@ -153,7 +154,7 @@ def test_another_option_that_is_wrong_is_named(plugins: Plugins) -> None:
 # --- written shares ---
 
 
-@pytest.mark.parametrize("router", ROUTERS)
+@pytest.mark.parametrize("router", [*ROUTERS, *MORE])
 def test_every_router_with_a_gamma_comes_near_a_share(pair: Pipeline, router: str) -> None:
     shares = shares_of(pair, router)
     found = calibrate(shares, 0.3)
