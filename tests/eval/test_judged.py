@@ -19,7 +19,7 @@ from baco_eval.metrics.inference import Nli, weights_of
 from baco_eval.metrics.metric import NotMeasured, Unavailable
 from baco_eval.metrics.quality import Relevance
 from baco_eval.metrics.reward import Reward, Utility
-from baco_eval.models.classifier import Classifier
+from baco_eval.models.classifier import Classifier, open_classifier
 from baco_eval.records import Prompt
 from baco_eval.scoring.record import read_record
 
@@ -113,6 +113,13 @@ def test_reward_is_the_mean_of_pytorchs(models: Models) -> None:
     found = Reward(folder).measure([text for text in TEXTS if text], PROMPT)
     assert found == pytest.approx(expected, abs=1e-5)
     assert Reward(folder).measure(TEXTS, PROMPT) != found  # an empty answer is an answer
+
+
+def test_an_answer_is_judged_once(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = open_classifier(Path(models["reward"][1]).resolve())
+    first = opened.reply_logits(PROMPT.text, TEXTS[0])
+    monkeypatch.setattr(Classifier, "logits", lambda *_: pytest.fail("it was judged before"))
+    assert (opened.reply_logits(PROMPT.text, TEXTS[0]) == first).all()
 
 
 def similar(source: Path, first: str, second: str) -> float:

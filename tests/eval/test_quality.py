@@ -59,6 +59,17 @@ def test_rows_give_the_log_of_a_softmax() -> None:
     assert log_likelihoods(rows, [1, 2]) == pytest.approx([math.log(0.25), math.log(0.7)], abs=1e-12)
 
 
+def test_rows_in_float32_lose_next_to_nothing() -> None:
+    special = pytest.importorskip("scipy.special")
+    rows = np.random.default_rng(0).normal(scale=5, size=(9, 50_000)).astype(np.float32)
+    before = rows.copy()
+    exact = special.log_softmax(rows.astype(np.float64), axis=1)[np.arange(9), np.arange(9)]
+    found = log_likelihoods(rows, list(range(9)))
+    assert found.dtype == np.float64
+    assert np.abs(found - exact).max() < 2e-6
+    assert (rows == before).all()
+
+
 @pytest.mark.parametrize("text", [STORY, OTHER])
 def test_a_text_has_the_likelihood_of_a_hand_made_loop(scorer: Scorer, text: str) -> None:
     assert scorer.log_probabilities(text) == pytest.approx(one_by_one(scorer, text, []), abs=1e-4)

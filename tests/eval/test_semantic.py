@@ -14,7 +14,7 @@ import pytest
 from baco_core.errors import BundleError, ConfigError, ExportError
 from baco_eval.metrics.metric import NotMeasured
 from baco_eval.metrics.semantic import DEFAULT_EMBEDDER, CosDistance, Spread, Vendi, cosines
-from baco_eval.models.encoder import ENCODER, open_encoder
+from baco_eval.models.encoder import ENCODER, Encoder, open_encoder
 from baco_eval.records import Prompt
 
 PROMPT = Prompt("p", "Tell me a story.")
@@ -48,6 +48,18 @@ def test_a_vector_does_not_depend_on_its_company(made: tuple[Path, Path]) -> Non
     encoder = open_encoder(made[1])
     for text, vector in zip(TEXTS, encoder.embed(TEXTS), strict=True):
         assert (encoder.embed([text])[0] == vector).all()
+
+
+def test_a_text_is_read_once_however_many_metrics_ask(
+    made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Encoder(open_encoder(made[1]).reader)
+    monkeypatch.setattr("baco_eval.models.encoder.KEPT", 3)
+    first = opened.embed(TEXTS[:3])
+    monkeypatch.setattr(Encoder, "_embed", lambda self, text: np.ones(32))
+    assert (opened.embed(TEXTS[:3]) == first).all()
+    assert (opened.embed(TEXTS)[3] == 1).all()  # and none is kept beyond a limit
+    assert len(opened.kept) == 1
 
 
 def test_what_was_exported_says_what_it_is(made: tuple[Path, Path]) -> None:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,8 @@ from baco_eval.models.folder import Kind, Reader, open_reader
 
 CLASSIFIER = Kind("classifier")
 TEMPLATE_NAME = "chat_template.jinja"
+KEPT = 50_000
+"""Most answers whose logits are kept."""
 TODAY = date(2026, 1, 1)
 """What chat templates that ask for the date are told: a reward must not depend on the day."""
 
@@ -47,6 +49,8 @@ class Classifier:
     reader: Reader
     labels: tuple[str, ...]
     template: ChatTemplate | None = None
+    kept: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+    """Logits of answers judged before: `reward` and `utility` ask for the same."""
 
     def logits(self, text: str, second: str | None = None, *, each: int | None = None) -> NDArray[np.float64]:
         """Return the logits of a text, or of two as a pair, shape (labels,), float64.
@@ -71,6 +75,13 @@ class Classifier:
 
     def reply_logits(self, prompt: str, answer: str) -> NDArray[np.float64]:
         """Return the logits of an answer to a prompt: as a conversation, else as a pair of texts."""
+        if (prompt, answer) not in self.kept:
+            if len(self.kept) >= KEPT:
+                self.kept.clear()
+            self.kept[prompt, answer] = self._reply_logits(prompt, answer)
+        return self.kept[prompt, answer]
+
+    def _reply_logits(self, prompt: str, answer: str) -> NDArray[np.float64]:
         if self.template is None:
             return self.logits(prompt, answer)
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,8 @@ from baco_core.bundle import FileRecord, SourceRecord
 from baco_eval.models.folder import Kind, Reader, open_reader
 
 ENCODER = Kind("encoder")
+KEPT = 50_000
+"""Most vectors kept: 150 MB of MiniLM's."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -40,10 +42,19 @@ class Encoder:
     """Turns texts into vectors. One text a pass: its vector does not depend on its company."""
 
     reader: Reader
+    kept: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+    """Vectors of texts read before: several metrics ask for the same."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return vectors of length 1, shape (k, width), float64."""
-        return np.stack([self._embed(text) for text in texts])
+        return np.stack([self._kept(text) for text in texts])
+
+    def _kept(self, text: str) -> NDArray[np.float64]:
+        if text not in self.kept:
+            if len(self.kept) >= KEPT:
+                self.kept.clear()
+            self.kept[text] = self._embed(text)
+        return self.kept[text]
 
     def _embed(self, text: str) -> NDArray[np.float64]:
         hidden = self.reader.answer(self.reader.tokenizer.encode(text))

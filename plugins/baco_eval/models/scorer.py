@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,12 +94,16 @@ def windows(length: int, first: int, room: int | None) -> Iterator[Window]:
 
 
 def log_likelihoods(rows: ArrayLike, token_ids: Sequence[int]) -> NDArray[np.float64]:
-    """Return ln softmax(row)[token] of each row, shape (n,), float64; `rows` has shape (n, vocab_size)."""
-    logits = np.asarray(rows, np.float64)
-    top = logits.max(axis=1)
-    totals = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
-    picked: NDArray[np.float64] = logits[np.arange(len(logits)), list(token_ids)]
-    found: NDArray[np.float64] = picked - totals
+    """Return ln softmax(row)[token] of each row, shape (n,), float64; `rows` has shape (n, vocab_size).
+
+    Exponentials are taken in the precision of the rows and summed in float64: for float32 that is some
+    six times as fast as float64 throughout, and differs by about 1e-7.
+    """
+    logits: NDArray[Any] = np.asarray(rows)
+    top = logits.max(axis=1, keepdims=True)
+    shifted = logits - top
+    picked = shifted[np.arange(len(logits)), list(token_ids)].astype(np.float64)
+    found: NDArray[np.float64] = picked - np.log(np.exp(shifted, out=shifted).sum(axis=1, dtype=np.float64))
     return found
 
 
