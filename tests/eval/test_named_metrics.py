@@ -163,6 +163,16 @@ def test_a_label_is_measured_kept_reported_and_protected(
     assert "short.jsonl: was measured with option 'words' 3, and now it is 4; give the metric another" in told
 
 
+def test_the_metrics_there_are_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "--list"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == PLUGINS.metrics.names()
+    assert {len(row) for row in rows} == {7}
+    assert next(row for row in rows if row[0] == "nli")[1:4] == ["semantic", "larger", "-1 to 1"]
+    assert main(["score"]) == 2
+    assert "name a sweep's folder, or pass --list" in capsys.readouterr().err
+
+
 def test_scores_of_a_metric_that_is_gone_name_their_file(tmp_path: Path) -> None:
     (tmp_path / "scores").mkdir()
     write_record(ScoreRecord("gone", {}), tmp_path, "short")

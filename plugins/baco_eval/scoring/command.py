@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baco_core.command import Command
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _configure(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a sweep's folder")
+    parser.add_argument("folder", type=Path, metavar="DIR", nargs="?", help="a sweep's folder")
     parser.add_argument(
         "-c",
         "--config",
@@ -27,9 +28,33 @@ def _configure(parser: ArgumentParser) -> None:
         help="a YAML file with a list 'metrics' (default: the sweep's own, else all metrics)",
     )
     parser.add_argument("--metrics", metavar="NAMES", help="measure these alone, with commas in between")
+    parser.add_argument("--list", action="store_true", help="show the metrics there are and stop")
 
 
 def _run(options: Namespace) -> int:
+    from baco_core.errors import ConfigError
+
+    if options.list:
+        return _list(options.plugin)
+    if options.folder is None:
+        raise ConfigError("baco score: name a sweep's folder, or pass --list to see the metrics.")
+    return _score(options)
+
+
+def _list(plugins: Sequence[str]) -> int:
+    """Print a line a metric: what it is, which way is better, its range, formula, source and model."""
+    from baco_core.plugins import load_plugins
+
+    better = {1: "larger", -1: "smaller", 0: "neither"}
+    for entry in load_plugins(plugins, only=("metrics",)).metrics.entries():
+        one: Any = entry.value
+        low, high = one.range
+        said = (one.group, better[one.direction], f"{low:g} to {high:g}", one.formula, one.source)
+        print("\t".join([entry.name, *said, one.needs or "no model"]))
+    return 0
+
+
+def _score(options: Namespace) -> int:
     from baco_core.plugins import load_plugins
     from baco_eval.models.scorer import writers
     from baco_eval.scoring.choice import choose
