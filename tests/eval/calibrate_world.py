@@ -20,7 +20,7 @@ from baco_eval.calibrate.shares import Measured, Shares, opened_for
 from baco_eval.records import Prompt
 
 TINY = (
-    "decode.max_new_tokens=16",
+    "decode.max_new_tokens=8",
     "decode.batch=4",
     "decode.schedule=plain",
     "backend.options.intra_op_threads=1",

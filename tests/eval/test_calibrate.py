@@ -22,9 +22,8 @@ from baco_eval.calibrate.knob import knob_of
 from baco_eval.calibrate.shares import Measured, Shares
 from baco_eval.calibrate.write import as_yaml, write
 
-ROUTERS = ("p", "h-punc", "rand", "nudging")
-MORE = (pytest.param(name, marks=pytest.mark.slow) for name in ("h", "p-punc", "p-fc", "h-fc"))
-QUICK = ["--dev", "3", "-n", "2", *(part for one in TINY for part in ("--set", one))]
+ROUTERS = ("p", "h", "rand", "p-punc", "h-punc", "p-fc", "h-fc", "nudging")
+QUICK = ["--dev", "3", "-n", "2", "--tolerance", "15", *(part for one in TINY for part in ("--set", one))]
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +153,7 @@ def test_another_option_that_is_wrong_is_named(plugins: Plugins) -> None:
 # --- written shares ---
 
 
-@pytest.mark.parametrize("router", [*ROUTERS, *MORE])
+@pytest.mark.parametrize("router", ROUTERS)
 def test_every_router_with_a_gamma_comes_near_a_share(pair: Pipeline, router: str) -> None:
     shares = shares_of(pair, router)
     found = calibrate(shares, 0.3)
@@ -167,7 +166,7 @@ def test_every_router_with_a_gamma_comes_near_a_share(pair: Pipeline, router: st
 
 def test_another_seed_writes_other_texts(pair: Pipeline) -> None:
     one, same, other = (
-        shares_of(pair, "p-punc", tiny_config(f"decode.seed={seed}")).at(0.4) for seed in (0, 0, 1)
+        shares_of(pair, "rand", tiny_config(f"decode.seed={seed}")).at(0.4) for seed in (0, 0, 1)
     )
     assert one == same
     assert one.counts != other.counts
@@ -183,8 +182,8 @@ def test_a_router_that_tells_no_signal_is_searched_all_the_same(pair: Pipeline) 
 
 
 def test_shares_are_those_of_texts_as_the_pipeline_writes_them(pair: Pipeline) -> None:
-    measured = shares_of(pair, "p", tiny_config("decode.max_new_tokens=8"), 2, first=5).at(0.4)
-    config = replace(tiny_config("decode.n=13", "decode.max_new_tokens=8"), router=Part("p", {"gamma": 0.4}))
+    measured = shares_of(pair, "p", texts=2, first=5).at(0.4)
+    config = replace(tiny_config("decode.n=13"), router=Part("p", {"gamma": 0.4}))
     usages = [pair.using(config).generate(prompt.text) for prompt in PROMPTS]
     wanted = [
         [sample.usage for sample in usages[i] if sample.index in (5 + 2 * i, 6 + 2 * i)] for i in range(4)
@@ -277,7 +276,7 @@ def test_the_command_writes_a_config_that_gives_the_share_it_tells(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines()[0].startswith("gamma=-.inf: 100.0 % base, in ")
-    assert "On 2 unseen prompts (4 texts, 64 tokens): " in said.err
+    assert "On 2 unseen prompts (4 texts, 32 tokens): " in said.err
     assert " points from the wanted share." in said.err
     assert main([*arguments, "--check", "2"]) == 0
     assert capsys.readouterr().out == out.read_text()
@@ -287,7 +286,7 @@ def test_the_command_writes_a_config_that_gives_the_share_it_tells(
     dev, _ = split(prompts_of(Part("creative"), plugins), 3)
     again = Shares(pair, config, knob_of(config.router, plugins), dev, 2).at(config.router.options["gamma"])
     assert f"Measured: {100 * again.share:.1f} % " in out.read_text().replace("\n# ", " ")
-    assert config.decode.max_new_tokens == 16
+    assert config.decode.max_new_tokens == 8
     assert [one.name for one in tmp_path.iterdir()] == ["found.yaml"]
 
 
@@ -298,7 +297,7 @@ def test_prompts_of_a_file_are_taken(tmp_path: Path, capsys: pytest.CaptureFixtu
     for chosen in (["--prompts", str(path)], ["--task", task]):
         assert main(["calibrate", "--share", "0", *QUICK, *chosen]) == 0
         text = capsys.readouterr().out
-        assert "on 2 dev prompts (4 texts, 64 tokens) from " in text.replace("\n# ", " ")
+        assert "on 2 dev prompts (4 texts, 32 tokens) from " in text.replace("\n# ", " ")
         assert "gamma: 0.0\n" in text
 
 
@@ -343,7 +342,8 @@ def test_a_share_that_a_router_cannot_reach_ends_with_2_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "found.yaml"
-    assert main(["calibrate", "--share", "0.97", "--router", "p-punc", *QUICK, "--out", str(out)]) == 2
+    wanted = ["--share", "0.97", "--router", "p-punc", *QUICK, "--tolerance", "5"]
+    assert main(["calibrate", *wanted, "--out", str(out)]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("baco: error: --share: router 'p-punc' reaches base shares from 0.0 % to ")
     assert "(gamma .inf)" in last
