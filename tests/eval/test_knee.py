@@ -128,7 +128,7 @@ def test_the_command_writes_the_setting_at_the_knee(
     text = out.read_text().replace("\n# ", " ")
     assert "router h with gamma 0.3." in text
     assert "The knee of 4 measured settings: 0.157 above the chord" in text
-    assert "the mean over 1 planes. Its measured base share is 10.0 %." in text
+    assert "the mean over 1 plane. Its measured base share is 10.0 %." in text
     config = load_config(out)
     assert config.router == Part("h", {"gamma": 0.3})
     assert config.sampler == Part("multinomial", {"temperature": 0.7})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baco_core.errors import ConfigError
-from baco_eval.calibrate.knob import Knob
+from baco_eval.calibrate.knob import Knob, shown
 from baco_eval.calibrate.search import ladder, search
 from baco_eval.calibrate.shares import Measured, Shares, Tell, mean_seconds
 from baco_eval.sweep.progress import duration
@@ -82,15 +82,6 @@ def require_near(calibration: Calibration, router: str, tolerance: float = TOLER
         f"{percent(found.share)} (gamma {shown(found.gamma)}), which is more than {100 * tolerance:g} points "
         "off; choose another share or router."
     )
-
-
-def shown(gamma: float) -> str:
-    """Return a gamma as YAML writes it, six digits of it.
-
-    >>> shown(0.25), shown(float("-inf"))
-    ('0.25', '-.inf')
-    """
-    return f"{gamma:g}".replace("inf", ".inf")
 
 
 def percent(share: float) -> str:

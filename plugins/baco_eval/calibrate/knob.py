@@ -54,6 +54,15 @@ def knob_of(router: Part, plugins: Plugins) -> Knob:
     return dataclasses.replace(trial, low=taken[0], high=taken[-1])
 
 
+def shown(gamma: float) -> str:
+    """Return a gamma as YAML writes it, six digits of it.
+
+    >>> shown(0.25), shown(float("-inf"))
+    ('0.25', '-.inf')
+    """
+    return f"{gamma:g}".replace("inf", ".inf")
+
+
 def number_of(plugins: Plugins, router: str) -> FloatType | IntType | None:
     """Return the declared limits of a router's gamma; None when it has none, or none that is a number."""
     option = plugins.routers.options(router).get(GAMMA)

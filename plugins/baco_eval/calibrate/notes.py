@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from baco_core import __version__
 from baco_core.config import Config
-from baco_eval.calibrate.calibrate import Calibration, percent, shown
+from baco_eval.calibrate.calibrate import Calibration, percent
 from baco_eval.calibrate.knee import Knee
+from baco_eval.calibrate.knob import shown
 from baco_eval.calibrate.shares import Measured
 
 NOISY = 0.025
@@ -46,10 +47,11 @@ def of_landing(found: Calibration, there: Measured) -> str:
 def of_knee(found: Knee) -> Iterator[str]:
     """Yield what the knee was chosen among."""
     yield f"Made by baco calibrate {__version__}: router {found.router.use} with gamma {shown(found.gamma)}."
+    planes = f"{found.planes} plane{'s' if found.planes != 1 else ''}"
     share = "" if found.share is None else f" Its measured base share is {percent(found.share)}."
     yield (
         f"The knee of {found.settings} measured settings: {found.height:.3f} above the chord between the "
-        f"ends of the trade-off, the mean over {found.planes} planes.{share}"
+        f"ends of the trade-off, the mean over {planes}.{share}"
     )
     yield from found.notes
 

@@ -17,7 +17,7 @@ from baco_core.plugins import Plugins
 from baco_core.prompts import Message
 from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router
 from baco_core.source import Source
-from baco_eval.calibrate.knob import GAMMA, Knob
+from baco_eval.calibrate.knob import GAMMA, Knob, shown
 from baco_eval.records import Generation as Written
 from baco_eval.records import Prompt, Setting
 from baco_eval.sweep.progress import EVERY_S, duration
@@ -109,7 +109,7 @@ class Shares:
         signals: list[float] = []
         recorded = Recorded(pipeline.router, part.options[GAMMA], signals)
         pipeline = dataclasses.replace(pipeline, router=recorded)
-        progress = _Progress(f"{GAMMA}={gamma:g}", self.size, self._tell)
+        progress = _Progress(f"{GAMMA}={shown(gamma)}", self.size, self._tell)
         counts = {prompt.id: (0, 0) for prompt in self.prompts}
         for text, _ in written(pipeline, self._jobs(gamma), self._config.decode.batch):
             counts[text.prompt] = _added(counts[text.prompt], text)
@@ -117,7 +117,7 @@ class Shares:
         return Measured(gamma, tuple(counts.values()), self.size, tuple(signals), progress.seconds)
 
     def _jobs(self, gamma: float) -> Iterator[Job]:
-        setting = Setting(self.knob.router.use, f"{GAMMA}={gamma:g}")
+        setting = Setting(self.knob.router.use, f"{GAMMA}={shown(gamma)}")
         for number, prompt in enumerate(self.prompts):
             wordings = (prompt.text, *prompt.paraphrases)
             for index in range(self.texts):
