@@ -67,9 +67,9 @@ def _counts(results: Results) -> Iterator[str]:
         if unlike
         else ""
     )
-    for method, count in counts.items():
-        if count == 1:
-            yield f"{method} has a single setting: a point, no curve."
+    single = [method for method, count in counts.items() if count == 1]
+    if single:
+        yield f"Points without a curve, since they have a single setting: {', '.join(single)}."
 
 
 def _controls(results: Results) -> Iterator[str]:

@@ -39,7 +39,7 @@ def page(results: Results, material: Material, pictures: Pictures) -> str:
         "metrics": ("Metrics", [_metrics(results)]),
         "origin": ("Where this comes from", [_origin(material)]),
     }
-    links = "".join(f'<a href="#{name}">{escape(label)}</a>' for name, (label, _) in sections.items())
+    links = " ".join(f'<a href="#{name}">{escape(label)}</a>' for name, (label, _) in sections.items())
     head = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

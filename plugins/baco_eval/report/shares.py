@@ -78,6 +78,6 @@ def _panel(axes: Axes, method: str, lines: Mapping[str, Curve], look: Look) -> N
     axes.set_ylim(-0.05, 1.05)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     if 1 < len(lines) <= NAMED:
         axes.legend([fitted(rest, 16) for rest in lines], fontsize=LETTERS - 1.5, handlelength=2)

@@ -13,7 +13,7 @@ body{font:16px/1.5 Helvetica,Arial,"DejaVu Sans",sans-serif;color:var(--ink);bac
 max-width:64rem;margin:2rem auto;padding:0 1rem}
 nav{margin:1rem 0}nav a{margin-right:1rem;white-space:nowrap}a{color:var(--link)}
 h2{margin-top:3rem;border-bottom:2px solid var(--line)}h3{margin-bottom:.5rem}
-.abreast{display:flex;flex-wrap:wrap;gap:0 2rem}.wide{overflow-x:auto}
+.abreast{display:flex;flex-wrap:wrap;gap:0 2rem}.abreast>.wide{max-width:100%}.wide{overflow-x:auto}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem;font-size:.875rem;line-height:1.35}
 caption{text-align:left;font-weight:bold;padding:.3rem 0}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;
@@ -31,6 +31,7 @@ figcaption{color:var(--faint);font-size:.875rem;margin-top:.4rem}
 .samples h4,.samples p{margin:0 0 .4rem}.said{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.875rem}
 .prompt{white-space:pre-wrap;overflow-wrap:anywhere}
 .base{background:var(--base);border-bottom:2px solid var(--base-line)}.aligned{background:var(--aligned)}
+@media screen{figure{overflow-x:auto}figure svg{min-width:34rem}}
 @page{size:A4;margin:14mm}
 @media print{html{font-size:9.5pt}
 body{font-size:1rem;margin:0;padding:0;max-width:none}nav{display:none}
