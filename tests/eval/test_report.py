@@ -18,7 +18,7 @@ from report_world import (
 
 from baco_core.errors import ConfigError
 from baco_eval.records import Setting
-from baco_eval.report.comparison import MATCHED, NUDGING, RANDOM, differences, lacking, reference_of
+from baco_eval.report.comparison import MATCHED, NUDGING, RANDOM, apart_of, differences, lacking, reference_of
 from baco_eval.report.measure import Measure
 from baco_eval.report.number import number
 from baco_eval.report.results import compute
@@ -182,6 +182,13 @@ def test_who_has_one_source_alone_needs_no_control() -> None:
     share = measure("base-share", "other", lambda one, i: 0.0 if one.method == "a" else 0.5, 0)
     told = " ".join(lacking(report(DISTINCT, KINDS, REWARD, share)))
     assert "No control was swept for b:" in told
+
+
+def test_how_near_controls_come_is_told() -> None:
+    share = measure("base-share", "other", lambda one, i: 0.3 + (one in AS_B) / 32, 0, settings=WITH_CONTROL)
+    results = report(*with_others(), share, settings=WITH_CONTROL)
+    assert [apart_of(results, one) for one in WITH_CONTROL] == [None] * 5 + [pytest.approx(1 / 32)] * 2
+    assert apart_of(report(*with_others(), settings=WITH_CONTROL), AS_B[0]) is None
 
 
 def test_controls_alone_are_refused() -> None:

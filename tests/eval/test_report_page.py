@@ -133,7 +133,7 @@ def test_the_page_asks_no_host_runs_nothing_and_shows_texts_as_text(folder: Path
     assert "Settings of each method: a 3, b 2." in html
     assert "There is no random router" in html
     assert "No quality metric was scored." in html
-    assert "<li>self-bleu was not scored.</li>" in html
+    assert re.search(r"<li>Not scored: [^<]*, self-bleu, ", html)
 
 
 def test_a_report_is_the_same_each_time(folder: Path, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_caveats_tell_of_judges_cuts_lengths_and_what_does_not_compare(controlle
     told = "\n".join(json.loads((controlled / "report" / "report.json").read_text())["caveats"])
     for part in (
         "not known to us. The definitions here are our own",
-        "perplexity was measured by bundle third-model:base (01234567), which wrote none of the texts.",
+        "perplexity was judged by bundle third-model:base (01234567).",
         "cut to the first 24 words for lexical metrics",
         "Mean length in words: a 31, b 31, rand-as-b 31.",
         "do not compare with NoveltyBench's leaderboard",
@@ -238,7 +238,7 @@ def test_caveats_tell_of_judges_cuts_lengths_and_what_does_not_compare(controlle
         "The numbers are unlike.",
         "No control was swept for a:",
         "nothing of other seeds, pairs or tasks",
-        "vendi was not scored; it needs a sentence encoder.",
+        "vendi (needs a sentence encoder)",
     ):
         assert part in told
 

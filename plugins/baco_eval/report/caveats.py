@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from baco_eval.report.comparison import lacking
+from baco_eval.report.comparison import apart_of, lacking
 from baco_eval.report.number import number
 from baco_eval.report.read import Material
 from baco_eval.report.results import Results
@@ -73,11 +73,14 @@ def _counts(results: Results) -> Iterator[str]:
 
 
 def _controls(results: Results) -> Iterator[str]:
-    if results.controls:
-        yield (
-            f"Random controls ({', '.join(sorted(results.controls))}) write with the base shares of another "
-            "method. They count for the bounds and have a Coverage, but no part in Dominance or the front."
-        )
+    if not results.controls:
+        return
+    far = [apart for one in results.settings if (apart := apart_of(results, one)) is not None]
+    told = f" Their base shares are at most {100 * max(far):.1f} points away." if far else ""
+    yield (
+        f"Random controls ({', '.join(sorted(results.controls))}) write with the base shares of another "
+        f"method.{told} They count for the bounds and have a Coverage, but no part in Dominance or the front."
+    )
 
 
 def _intervals(results: Results) -> str:
@@ -110,13 +113,17 @@ def _mean_length(results: Results, method: str) -> float | None:
 
 
 def _judges(results: Results) -> Iterator[str]:
+    by: dict[tuple[str, bool], list[str]] = {}
     for name, one in results.measures.items():
         models = one.record.models if one.record else {}
         told = ", ".join(f"{option} {_short(model)}" for option, model in models.items())
         if told:
-            yield f"{name} was measured by {told}, which wrote none of the texts."
+            by.setdefault((told, one.group == "quality"), []).append(name)
         elif one.record is None and one.group == "quality" and one.scores:
             yield f"Who judged {name} is not recorded with these scores."
+    for (told, judged), names in by.items():
+        what = f"{', '.join(names)} {'was' if len(names) == 1 else 'were'}"
+        yield f"{what} judged by {told}." if judged else f"{what} measured with {told}."
 
 
 def _short(model: str) -> str:
@@ -139,8 +146,9 @@ def _partition(results: Results) -> Iterator[str]:
 
 
 def _missing(results: Results, material: Material) -> Iterator[str]:
-    for name, needs in material.unscored.items():
-        yield f"{name} was not scored" + (f"; it needs {needs}." if needs else ".")
+    unscored = [f"{name} (needs {needs})" if needs else name for name, needs in material.unscored.items()]
+    if unscored:
+        yield f"Not scored: {', '.join(unscored)}."
     for name, measure in results.measures.items():
         for reason, count in measure.reasons.items():
             yield f"{name}: {count} not measured: {reason}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from baco_eval.intervals import Interval
+from baco_eval.records import Setting
 from baco_eval.report.results import Results
 
 MATCHED, RANDOM, NUDGING = "matched", "rand", "nudging"
@@ -60,6 +61,12 @@ def lacking(results: Results) -> Iterator[str]:
         yield "There is no random router (rand) over a range of base shares to compare with."
     if not reference_of(results, NUDGING):
         yield "Nudging was not swept (nudging), so nothing is compared with it."
+
+
+def apart_of(results: Results, control: Setting) -> float | None:
+    """Return how far a control's base share is from that of the setting it matches, 0 to 1, if measured."""
+    shares = [results.averages.get((key, SHARE)) for key in (control.key, control.matches) if key]
+    return abs(shares[0].value - shares[1].value) if len(shares) == 2 and shares[0] and shares[1] else None
 
 
 def _router(results: Results, method: str) -> str:
