@@ -279,3 +279,21 @@ def test_prompts_stand_above_their_texts_as_long_as_the_task_gives_them(folder: 
     keep(folder, SETTINGS, task=("creative", "0" * 64, 2))
     assert run(folder) == 0
     assert 'class="prompt"' not in (folder / "report" / "report.html").read_text()
+
+
+def test_without_a_plane_there_is_still_a_page_of_what_was_measured(folder: Path) -> None:
+    for name in ("format", "distinct-k"):
+        (folder / "scores" / f"{name}.jsonl").unlink()
+    assert run(folder) == 0
+    html = (folder / "report" / "report.html").read_text()
+    assert "No metric of quality is there, so there is no plane." in html
+    assert "There is nothing to draw." in html
+    assert "Coverage, means over planes" not in html
+    assert '<th scope="col">distinct-1</th>' in html
+    assert {path.suffix for path in (folder / "report").iterdir()} == {
+        ".html",
+        ".json",
+        ".csv",
+        ".svg",
+        ".png",
+    }

@@ -9,7 +9,7 @@ from baco_eval.intervals import Resampled
 from baco_eval.report.caveats import caveats
 from baco_eval.report.comparison import REFERENCES, SHARE, differences
 from baco_eval.report.figure import Picture
-from baco_eval.report.html import abreast, bullets, cell, figure, folded, paragraph, section, share, table
+from baco_eval.report.markup import abreast, bullets, cell, figure, folded, paragraph, section, share, table
 from baco_eval.report.read import Material
 from baco_eval.report.results import STATISTICS, Results
 from baco_eval.report.samples import samples

@@ -19,6 +19,10 @@ from baco_eval.sweep.lines import write_whole
 
 def write(results: Results, material: Material, out: Path) -> list[Path]:
     """Write all files into a folder and return them, the page first; SweepError when one can't be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
     pictures = draw(results)
     content = {
         "report.html": page(results, material, pictures).encode(),
@@ -30,10 +34,6 @@ def write(results: Results, material: Material, out: Path) -> list[Path]:
         **{f"{name}.svg": picture.svg.encode() for name, picture in pictures.items()},
         **{f"{name}.png": picture.png for name, picture in pictures.items()},
     }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(out, error) from error
     for name, body in content.items():
         write_whole(out / name, body)
     return [out / name for name in content]
