@@ -100,7 +100,7 @@ def test_a_method_that_is_not_finished_is_refused_or_left_out() -> None:
         report(settings=more)
     results = report(settings=more, partial=True)
     assert list(results.methods) == ["a", "b"]
-    assert any(note.startswith("nudging gamma=0.4 has no finished prompt") for note in results.notes)
+    assert "Left out, since no prompt of theirs is finished: nudging (gamma=0.4)." in results.notes
 
 
 def test_a_setting_that_is_not_finished_is_named() -> None:

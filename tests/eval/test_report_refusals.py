@@ -124,7 +124,7 @@ def test_a_prompt_that_one_metric_did_not_measure_leaves_all_planes_and_is_told(
 def test_what_is_not_finished_can_be_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(folder, [*SETTINGS, Setting("nudging", "default")])
     assert run(folder, "--partial") == 0
-    assert "nudging default has no finished prompt and is left out." in capsys.readouterr().err
+    assert "no prompt of theirs is finished: nudging (default)." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "-3"])

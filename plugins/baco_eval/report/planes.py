@@ -19,8 +19,8 @@ from baco_eval.report.results import PlaneResult, Results
 POOLED = Look("#c6c6c6", "", "-")
 READ = (
     "Up and to the right is better. Thick lines join a method's non-dominated settings, the large marks; "
-    "small marks are its other settings, and thin lines follow its knob. The grey steps are the front of all "
-    "methods."
+    "small marks are its other settings, and thin lines follow its knob; between marks, lines but guide the "
+    "eye. The grey steps are the front of all methods."
 )
 MEANS = (
     "Each setting's diversity and quality, scaled to 0 and 1 in each plane and averaged over the planes of a "

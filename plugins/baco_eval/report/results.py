@@ -133,7 +133,8 @@ def _finished(
         )
     if len(controls_of(kept)) == len(by_method(kept)):
         raise ConfigError("only controls are finished; go on with baco sweep and baco score.")
-    return kept, [f"{one.method} {one.id} has no finished prompt and is left out." for one in missing]
+    out = [f"{name} ({', '.join(one.id for one in own)})" for name, own in by_method(missing).items()]
+    return kept, [f"Left out, since no prompt of theirs is finished: {', '.join(out)}."] if out else []
 
 
 def _unfinished(first: Setting, kept: Mapping[str, object]) -> str:
