@@ -236,4 +236,4 @@ def test_a_sweep_is_scored_from_the_command_line(tmp_path: Path, capsys: pytest.
     text = (out / "generations.jsonl").read_bytes()
     (out / "generations.jsonl").write_bytes(text[: text.index(b"\n") + 1])
     assert main(["score", str(out)]) == 2
-    assert "1 of 8 texts are there; finish baco sweep first." in capsys.readouterr().err
+    assert "1 of 8 texts are there; finish baco sweep first" in capsys.readouterr().err
