@@ -27,6 +27,8 @@ class Chosen:
     record: ScoreRecord
     unavailable: str = ""
     """Why it cannot be measured here, if so."""
+    told: frozenset[str] = frozenset()
+    """The options that nobody chose: they follow from the texts, such as to how many words to cut."""
 
 
 def choose(
@@ -78,4 +80,5 @@ def _chosen(config: MetricConfig, where: Where, plugins: Plugins, known: Mapping
         record = ScoreRecord(config.use, finite(options), models)
     except Unavailable as error:
         reason = str(error)
-    return Chosen(config.name, metric, record, reason)
+    told = frozenset(known) & frozenset(declared) - frozenset(config.options)
+    return Chosen(config.name, metric, record, reason, told)

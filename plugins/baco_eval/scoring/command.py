@@ -12,8 +12,6 @@ from baco_core.command import Command
 
 if TYPE_CHECKING:
     from baco_eval.metrics.named import MetricConfig
-    from baco_eval.records import Generation
-    from baco_eval.scoring.groups import Group
     from baco_eval.sweep.config import SweepConfig
     from baco_eval.sweep.manifest import Manifest
 
@@ -28,6 +26,11 @@ def _configure(parser: ArgumentParser) -> None:
         help="a YAML file with a list 'metrics' (default: the sweep's own, else all metrics)",
     )
     parser.add_argument("--metrics", metavar="NAMES", help="measure these alone, with commas in between")
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="measure what an unfinished sweep has of whole settings or prompts",
+    )
     parser.add_argument("--list", action="store_true", help="show the metrics there are and stop")
 
 
@@ -58,6 +61,7 @@ def _score(options: Namespace) -> int:
     from baco_core.plugins import load_plugins
     from baco_eval.models.scorer import writers
     from baco_eval.scoring.choice import choose
+    from baco_eval.scoring.finished import finished, told
     from baco_eval.scoring.groups import words_for
     from baco_eval.scoring.score import score
     from baco_eval.sweep.config import load_sweep
@@ -69,15 +73,21 @@ def _score(options: Namespace) -> int:
     manifest = _manifest(folder)
     config = load_sweep(folder / CONFIG_NAME)
     plugins = load_plugins([*config.plugins, *options.plugin])
-    prompts = {prompt.id: prompt for prompt in prompts_of(config, plugins)}
+    prompts = prompts_of(config, plugins)
     with locked(folder):
-        groups = _groups(folder, len(manifest.settings) * len(prompts) * config.n, config.n)
+        groups = finished(folder, manifest, prompts, partial=options.partial)
+        if part := told(groups, manifest, prompts):
+            _tell(part)
         known = {"words": words_for(groups), "pair": writers(config.placed_pair())}
         metrics, origin = _listed(options.config, config)
         wanted = [name.strip() for name in options.metrics.split(",")] if options.metrics else []
         chosen = choose(metrics, wanted, plugins, known, origin)
-        score(folder, chosen, groups, prompts, lambda line: print(line, file=sys.stderr, flush=True))
+        score(folder, chosen, groups, {prompt.id: prompt for prompt in prompts}, _tell)
     return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -90,18 +100,6 @@ def _manifest(folder: Path) -> Manifest:
             f"{folder}: this is no sweep's folder (it has no manifest.json); run baco sweep first."
         )
     return manifest
-
-
-def _groups(folder: Path, size: int, n: int) -> dict[Group, list[Generation]]:
-    """Return all texts by setting and prompt; ConfigError unless all are there."""
-    from baco_core.errors import ConfigError
-    from baco_eval.scoring.groups import groups_of
-    from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
-
-    there = read_generations(folder / GENERATIONS_NAME)
-    if len(there) < size:  # all settings are cut to common lengths, so all must be there
-        raise ConfigError(f"{folder}: {len(there)} of {size} texts are there; finish baco sweep first.")
-    return groups_of(there, n)
 
 
 def _listed(file: Path | None, sweep: SweepConfig) -> tuple[tuple[MetricConfig, ...], str]:

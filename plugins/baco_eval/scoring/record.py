@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,14 @@ def check_same(old: ScoreRecord | None, new: ScoreRecord, folder: Path, name: st
         raise SweepError(
             f"{path}: was measured with {found}; give the metric another 'label', or remove the file."
         )
+
+
+def follows(old: ScoreRecord, new: ScoreRecord, told: Collection[str]) -> str:
+    """Return how records differ if they do so in the options `told` alone, which follow from the texts."""
+    same = {**old.options, **{key: new.options.get(key) for key in told}}
+    if old.options == new.options or msgspec.structs.replace(old, options=same) != new:
+        return ""
+    return _difference("option", old.options, new.options)
 
 
 def metric_of(folder: Path, name: str, plugins: Plugins) -> Callable[..., Any]:

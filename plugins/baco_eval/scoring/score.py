@@ -13,7 +13,14 @@ from baco_eval.metrics.metric import NotMeasured, Unavailable
 from baco_eval.records import Generation, Prompt, Score
 from baco_eval.scoring.choice import Chosen
 from baco_eval.scoring.groups import Group
-from baco_eval.scoring.record import SCORES_NAME, check_same, read_record, scores_path, write_record
+from baco_eval.scoring.record import (
+    SCORES_NAME,
+    check_same,
+    follows,
+    read_record,
+    scores_path,
+    write_record,
+)
 from baco_eval.sweep.errors import SweepError
 from baco_eval.sweep.lines import Lines, content_of, whole_lines, write_whole
 from baco_eval.sweep.progress import EVERY_S, Progress
@@ -46,7 +53,7 @@ def score(folder: Path, metrics: Sequence[Chosen], groups: Groups, prompts: Prom
     are there that were measured with something else.
     """
     (folder / SCORES_NAME).mkdir(exist_ok=True)
-    there = {one.name: _claimed(folder, one) for one in metrics}
+    there = {one.name: _claimed(folder, one, tell) for one in metrics}
     for number, one in enumerate(metrics, 1):
         known = {(each.method, each.setting, each.prompt) for each in there[one.name]}
         missing = {group: texts for group, texts in groups.items() if group not in known}
@@ -63,11 +70,17 @@ def score(folder: Path, metrics: Sequence[Chosen], groups: Groups, prompts: Prom
         tell(_told(one.name, len(known), found))
 
 
-def _claimed(folder: Path, one: Chosen) -> list[Score]:
-    """Return the scores that have a value and belong to the metric; the others leave the file."""
+def _claimed(folder: Path, one: Chosen, tell: Tell) -> list[Score]:
+    """Return the scores that have a value and belong to the metric; the others leave the file.
+
+    Where texts were added, what follows from all of them may be another: then all is measured again.
+    """
     there = read_scores(folder, one.name)
     kept = [each for each in there if each.value is not None]
     old = read_record(folder, one.name)
+    if kept and old and (changed := follows(old, one.record, one.told)):
+        tell(f"{one.name}: measured again: it was with {changed}.")
+        kept = []
     if kept:
         check_same(old, one.record, folder, one.name)
     if len(kept) < len(there):
