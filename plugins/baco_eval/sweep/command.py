@@ -22,7 +22,6 @@ def _configure(parser: ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        required=True,
         help="the folder of the texts; the same command goes on where it ended",
     )
     parser.add_argument(
@@ -48,10 +47,13 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
+    from baco_core.errors import ConfigError
     from baco_core.plugins import load_plugins
     from baco_eval.sweep.config import load_sweep
     from baco_eval.sweep.run import Sweep
 
+    if options.out is None and not options.list:
+        raise ConfigError("--out: say in which folder the texts go, or --list to see the settings.")
     executor = _executor(options)
     config = load_sweep(options.config, options.set)
     plugins = load_plugins([*config.plugins, *options.plugin], where=f"{config.origin}: plugins")
