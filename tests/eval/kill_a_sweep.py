@@ -17,7 +17,7 @@ from pathlib import Path
 from sweep_world import made_sweep
 
 BIG = {
-    "n": 12,
+    "n": 8,
     "task": {"use": "little"},
     "decode": {"max_new_tokens": 5, "batch": 3},
     "methods": [
@@ -55,7 +55,7 @@ def kill(folder: Path, chance: random.Random) -> None:
     if chance.random() < 0.25:  # while it starts: the lock, the manifest, the models
         time.sleep(chance.uniform(0, 0.5))
     else:  # while it writes, after some texts
-        grown, until = chance.randrange(1, 1000), time.monotonic() + PATIENCE_S
+        grown, until = chance.randrange(1, 600), time.monotonic() + PATIENCE_S
         while size(folder) < before + grown and time.monotonic() < until:
             if os.waitpid(child, os.WNOHANG) != (0, 0):
                 sys.exit("the sweep ended before it was killed")
