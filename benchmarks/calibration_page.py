@@ -30,7 +30,7 @@ The search measures both ends of gamma, which tells the direction and what can b
 gammas in between, evenly spaced as quantiles of what the router held against gamma (entropies,
 probabilities), until texts written with one have a share within 1 point of the wanted one on the dev
 prompts; 10 gammas at most. What is left is the difference between prompts: twice the standard error
-should be below 5 points, which takes 40 dev prompts or more where answers differ as these do.
+should be below 5 points, which would have taken 20 to 70 dev prompts with the larger pairs.
 
 Text j of a prompt asks in its j-th wording, where the task has several: the unseen prompts of `creative`
 tell of other things than the dev prompts, but in the same wordings. Unseen prompts of a file have
