@@ -14,7 +14,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -27,6 +27,7 @@ from baco_core.bench.variants import REFERENCE, SCHEDULES
 from baco_core.config import Part, load_config
 from baco_core.pipeline import Pipeline
 from baco_core.plugins import load_plugins
+from baco_routers.end_points import END_POINTS as ALL_END_POINTS
 
 RESULTS = Path(__file__).parent / "results"
 PROMPTS = (
@@ -63,21 +64,7 @@ ROUTERS: Mapping[str, Mapping[str, Any]] = {
     "h-fc": {"gamma": 2.0},
 }
 """The nine routers of the paper that ask no third model."""
-END_POINTS: Sequence[tuple[str, Mapping[str, Any], str]] = (
-    ("p", {"gamma": 0.0}, "aligned"),
-    ("p", {"gamma": 1.5}, "base"),
-    ("h", {"gamma": float("inf")}, "aligned"),
-    ("h", {"gamma": -1.0}, "base"),
-    ("rand", {"gamma": 0.0}, "aligned"),
-    ("rand", {"gamma": 1.0}, "base"),
-    ("punc", {"fires_on": "all"}, "aligned"),
-    ("punc", {"fires_on": "none"}, "base"),
-    ("fc", {"fires_on": "all"}, "aligned"),
-    ("fc", {"fires_on": "none"}, "base"),
-    ("p-punc", {"gamma": 0.0}, "aligned"),
-    ("p-punc", {"gamma": 1.5, "fires_on": "none"}, "base"),
-)
-"""Router, options at which it is one model alone, and which."""
+END_POINTS = tuple(each for each in ALL_END_POINTS if each[0] in ROUTERS)
 Texts = tuple[tuple[tuple[int, str], ...], ...]
 """Of each sample the token ids and who wrote them."""
 

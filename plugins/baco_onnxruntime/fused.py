@@ -15,6 +15,7 @@ from baco_core.rows import Rows
 from baco_onnxruntime.budget import Budget
 from baco_onnxruntime.buffers import Buffers, KvBuffer, bucket
 from baco_onnxruntime.fused_graph import FusedGraph
+from baco_onnxruntime.fused_parts import FusedParts
 from baco_onnxruntime.model import Needs, OnnxModel
 from baco_onnxruntime.rack import Rack, Single
 from baco_onnxruntime.rounding import Rounding, of_grouped_attention
@@ -58,7 +59,7 @@ class FusedModel(OnnxModel):
         self.buffers = Buffers(session, graph.cache, budget, files.context_limit)
         self._shared = self.slots() if graph.slots > 1 else None
         beside = graph.batched and self.singly
-        self._rack = Rack(session, graph, self.buffers, self.vocab_size, adapter) if beside else None
+        self._rack = Rack(self._parts()) if beside else None
         self._turn = threading.RLock()
         budget.on_shortage(self.release)
 
@@ -68,7 +69,10 @@ class FusedModel(OnnxModel):
 
     def slots(self) -> Slots:
         """Return slots that hold nothing yet."""
-        return Slots(self.session, self.graph, self.buffers, self.vocab_size, self.adapter)
+        return Slots(self._parts())
+
+    def _parts(self) -> FusedParts:
+        return FusedParts(self.session, self.graph, self.buffers, self.vocab_size, self.adapter)
 
     def open(self) -> FusedSequence:
         """Return an empty sequence."""

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from baco_core.rows import Rows
 from baco_onnxruntime.budget import Lease
-from baco_onnxruntime.buffers import Buffers, KvBuffer
+from baco_onnxruntime.buffers import KvBuffer
 from baco_onnxruntime.fused_graph import FusedGraph
+from baco_onnxruntime.fused_parts import FusedParts
 from baco_onnxruntime.graph import LOGITS
 from baco_onnxruntime.session import Session
 
@@ -37,20 +38,13 @@ class Single:
 class Rack:
     """Seats of one block, and the bindings of the ranges that were read. Used by one thread at a time."""
 
-    def __init__(
-        self,
-        session: Session,
-        graph: FusedGraph,
-        buffers: Buffers,
-        vocab_size: int,
-        adapter: Mapping[str, Any],
-    ) -> None:
-        self._session = session
-        self._graph = graph
-        self._buffers = buffers
-        self._vocab_size = vocab_size
-        self._logits = _Logits(session, vocab_size, graph.logits_dtype)
-        self._adapter = dict(adapter)
+    def __init__(self, parts: FusedParts) -> None:
+        self._session = parts.session
+        self._graph = parts.graph
+        self._buffers = parts.buffers
+        self._vocab_size = parts.vocab_size
+        self._logits = _Logits(parts.session, parts.vocab_size, parts.graph.logits_dtype)
+        self._adapter = dict(parts.adapter)
         self._seats: list[KvBuffer | None] = []
         self._capacity = 0
         self._blocks: list[NDArray[Any]] = []

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from baco_core.rows import Rows
-from baco_onnxruntime.buffers import Buffers, KvBuffer
-from baco_onnxruntime.fused_graph import FusedGraph
+from baco_onnxruntime.buffers import KvBuffer
+from baco_onnxruntime.fused_parts import FusedParts
 from baco_onnxruntime.graph import LOGITS
-from baco_onnxruntime.session import Session
 
 IDLE_POSITIONS = 32
 """An idle slot reads a row over its whole buffer. Up to this length that is cheaper than to bind another."""
@@ -46,27 +45,20 @@ class Slots:
     A buffer stays in its slot until another needs the place. Used by one thread at a time.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        graph: FusedGraph,
-        buffers: Buffers,
-        vocab_size: int,
-        adapter: Mapping[str, Any],
-    ) -> None:
-        self._session = session
-        self._graph = graph
-        self._buffers = buffers
-        self._vocab_size = vocab_size
-        self._binding = session.binding()
-        self._adapter = dict(adapter)
+    def __init__(self, parts: FusedParts) -> None:
+        self._session = parts.session
+        self._graph = parts.graph
+        self._buffers = parts.buffers
+        self._vocab_size = parts.vocab_size
+        self._binding = parts.session.binding()
+        self._adapter = dict(parts.adapter)
         self._fed: dict[str, NDArray[Any]] = {}
         self._values: dict[str, Any] = {}
-        self._logits = np.empty((1, 0, vocab_size), graph.logits_dtype)
-        self._names = [graph.names(slot) for slot in range(graph.slots)]
-        self._held: list[KvBuffer | None] = [None] * graph.slots
-        self._bound: list[list[Any] | None] = [None] * graph.slots
-        self._used = [0] * graph.slots
+        self._logits = np.empty((1, 0, parts.vocab_size), parts.graph.logits_dtype)
+        self._names = [parts.graph.names(slot) for slot in range(parts.graph.slots)]
+        self._held: list[KvBuffer | None] = [None] * parts.graph.slots
+        self._bound: list[list[Any] | None] = [None] * parts.graph.slots
+        self._used = [0] * parts.graph.slots
         self._scratch: KvBuffer | None = None
         self._passes = 0
         for name, value in self._adapter.items():

@@ -18,6 +18,7 @@ from baco_core.hookspecs import hookimpl
 from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.source import Source
+from baco_routers.end_points import END_POINTS
 
 PROMPTS = (
     "Tell me a story about a lighthouse.",
@@ -43,26 +44,6 @@ ROUTERS: Mapping[str, Mapping[str, Any]] = {
     "contrast": {"alpha": 1.5},
     "chain": {"routers": [{"use": "punc"}, {"use": "rand", "options": {"gamma": 0.5}}]},
 }
-END_POINTS = [
-    ("p", {"gamma": 0.0}, "aligned"),
-    ("p", {"gamma": 1.5}, "base"),
-    ("h", {"gamma": float("inf")}, "aligned"),
-    ("h", {"gamma": -1.0}, "base"),
-    ("rand", {"gamma": 0.0}, "aligned"),
-    ("rand", {"gamma": 1.0}, "base"),
-    ("punc", {"fires_on": "all"}, "aligned"),
-    ("punc", {"fires_on": "none"}, "base"),
-    ("fc", {"fires_on": "all"}, "aligned"),
-    ("fc", {"fires_on": "none"}, "base"),
-    ("p-punc", {"gamma": 0.0}, "aligned"),
-    ("p-fc", {"gamma": 1.5, "fires_on": "none"}, "base"),
-    ("nudging", {"gamma": 1.5}, "aligned"),
-    ("nudging", {"gamma": 0.0}, "base"),
-    ("ensemble", {"weight": 0.0}, "aligned"),
-    ("ensemble", {"weight": 1.0, "rule": "logits"}, "base"),
-    ("contrast", {"alpha": 1.0}, "aligned"),
-    ("contrast", {"alpha": 0.0}, "base"),
-]
 
 
 def told(sample: Sample) -> list[tuple[int, Source]]:
