@@ -17,6 +17,7 @@ from baco_core.config_yaml import read_yaml
 from baco_core.errors import BacoError
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.schema import config_schema
+from baco_eval.metrics.named import metrics_in
 from baco_eval.scoring.choice import choose
 from baco_eval.sweep.config import load_sweep
 from baco_eval.sweep.grid import cells_of
@@ -25,7 +26,8 @@ jsonschema = pytest.importorskip("jsonschema", reason="validates the schema; par
 
 ROOT = Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / "configs").glob("sweep-*.yaml"))
-CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if path not in SWEEPS]
+METRICS = sorted((ROOT / "configs").glob("metrics-*.yaml"))
+CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if path not in (*SWEEPS, *METRICS)]
 TINY = ROOT / "configs" / "tiny.yaml"
 ACME = ROOT / "tests" / "third_party" / "acme_routers" / "src"
 
@@ -145,6 +147,14 @@ def test_every_shipped_sweep_builds_its_settings_and_its_metrics(path: Path) -> 
     sweep, plugins = load_sweep(path), load_plugins()
     assert cells_of(sweep, plugins)
     assert choose(sweep.metrics, (), plugins, {}, str(path))
+
+
+@pytest.mark.parametrize("path", METRICS, ids=lambda path: path.stem)
+def test_every_shipped_list_of_metrics_names_all_there_are(path: Path) -> None:
+    plugins = load_plugins()
+    named = choose(metrics_in(path), (), plugins, {"pair": ("tiny:base", "tiny:aligned")}, str(path))
+    assert {one.use for one in metrics_in(path)} == set(plugins.metrics)
+    assert len(named) == len(plugins.metrics)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -90,6 +90,18 @@ def test_the_metric_is_minus_the_log_of_perplexity_averaged_over_texts(scorer: S
     assert metric.measure([STORY], PROMPT) == pytest.approx(-math.log(perplexity), abs=1e-5)
 
 
+def test_of_many_texts_the_first_so_many_are_judged() -> None:
+    two, all_of_them = Perplexity(JUDGE, WRITER, texts=2), Perplexity(JUDGE, WRITER)
+    assert two.measure([STORY, OTHER, "x y z"], PROMPT) == all_of_them.measure([STORY, OTHER], PROMPT)
+    assert two.measure([STORY], PROMPT) == all_of_them.measure([STORY], PROMPT)
+
+
+def test_texts_that_are_equal_count_each(scorer: Scorer) -> None:
+    means = [sum(found) / len(found) for found in (one_by_one(scorer, text, []) for text in (STORY, OTHER))]
+    found = Perplexity(JUDGE, WRITER).measure([STORY, OTHER, STORY], PROMPT)
+    assert found == pytest.approx((2 * means[0] + means[1]) / 3, abs=1e-5)
+
+
 def test_language_is_likelier_than_shuffled_words() -> None:
     metric = Perplexity(JUDGE, WRITER)
     shuffled = " ".join(sorted(STORY.split(), key=lambda word: word[::-1]))

@@ -40,6 +40,9 @@ class Perplexity:
         int, msgspec.Meta(ge=0, description="Most tokens read at once; 0: what the model can.")
     ] = 0
     backend: Annotated[str, msgspec.Meta(description="What runs the model; empty: the default.")] = ""
+    texts: Annotated[
+        int, msgspec.Meta(ge=0, description="Judge the first so many texts of a prompt; 0: all of them.")
+    ] = 0
 
     direction: ClassVar[Direction] = 1
     range: ClassVar[tuple[float, float]] = (-math.inf, 0.0)
@@ -54,13 +57,13 @@ class Perplexity:
         Raises ConfigError when the scorer is a member of the pair, BundleError or ModelError when it
         cannot be opened.
         """
-        some = some_texts(texts)
+        some = some_texts(texts)[: self.texts or None]
         from baco_eval.models.scorer import open_scorer
 
         scorer = open_scorer(self._judge(), self.pair, self.backend, self.window)
         before = f"{prompt.text}\n\n" if self.after_prompt else ""
-        read = [scorer.log_probabilities(text, before) for text in some]
-        means = [float(each.mean()) for each in read if len(each)]
+        read = {text: scorer.log_probabilities(text, before) for text in dict.fromkeys(some)}
+        means = [float(read[text].mean()) for text in some if len(read[text])]
         if not means:
             raise NotMeasured("no text has a token that the scorer can judge.")
         return min(fmean(means), 0.0)

@@ -21,7 +21,12 @@ from baco_core.source import Source
 from baco_core.tokenizer import Tokenizer
 
 _LOGGER = logging.getLogger(__name__)
-DEFAULT_SCORERS = ("gemma3-smollm2:base", "smollm2-two-views:base")
+DEFAULT_SCORERS = (
+    "gemma3-smollm2:base",
+    "smollm2-two-views:base",
+    "gemma3-smollm2-int4:base",
+    "smollm2-int4:base",
+)
 """Gemma 3 270M, then SmolLM2 135M Instruct, in the bundles that the configs of these names export."""
 ROWS_AT_ONCE = 64
 """Rows asked for in one call: 64 of a vocabulary of 262,144 take 64 MiB."""
