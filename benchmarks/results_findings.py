@@ -88,8 +88,8 @@ def order_of_routers(summaries: Mapping[str, Summary]) -> str:
     lines = [
         "## Does the paper's order of routers show?",
         "",
-        f"The paper's order on NoveltyBench, as public notes give it: {_names(PAPER)}. Its models were larger,",
-        "its texts longer, its metrics others: only the order can be compared.",
+        f"The paper's order on NoveltyBench, as public notes give it: {_names(PAPER)}. Its models were",
+        "larger, its texts longer, its metrics others: only the order can be compared.",
         "",
     ]
     return "\n".join([*lines, *(_order(name, summary) for name, summary in summaries.items())])

@@ -69,7 +69,8 @@ def _setup(summary: Summary) -> str:
     return (
         f"Pair {bundles}, task `{setup['task']}`: {setup['prompts']} prompts, {setup['n']} texts of each, "
         f"{setup['settings']} settings, {setup['texts']:,} texts of at most {setup['max_new_tokens']} "
-        f"tokens, seed {setup['seed']}. {planes[0].upper()}{planes[1:]}. {setup['took']} on {setup['machine']}."
+        f"tokens, seed {setup['seed']}. {planes[0].upper()}{planes[1:]}. {setup['took']} on "
+        f"{setup['machine']}."
     )
 
 
