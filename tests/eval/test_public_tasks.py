@@ -144,6 +144,9 @@ def test_arcs_that_are_none_are_refused(plugins: Plugins, tmp_path: Path, data: 
     path.write_text('{"1": "Icarsu"}')
     said = message(plugins, "narrative-discourse", path=str(path))
     assert said.startswith(f"{path}: story '1' has the arc 'Icarsu'. Did you mean 'Icarus'?")
+    path.write_text('{"1": ["Icarus"]}')
+    said = message(plugins, "narrative-discourse", path=str(path))
+    assert said.startswith(f"{path}: story '1' has the arc ['Icarus'].")
 
 
 def made_hub(files: dict[str, Path], asked: list[str]) -> SimpleNamespace:

@@ -77,7 +77,7 @@ def _read_arcs(path: Path) -> dict[str, str]:
     if not isinstance(data, dict) or not data:
         raise ConfigError(f"{path}: expected an object of story id to arc, got {show(data)}.")
     for name, arc in data.items():
-        if arc not in ARCS:
+        if not isinstance(arc, str) or arc not in ARCS:
             raise ConfigError(
                 f"{path}: story {name!r} has the arc {show(arc)}.{did_you_mean(str(arc), ARCS)}"
             )
