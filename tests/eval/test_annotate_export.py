@@ -285,6 +285,10 @@ def refused(code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None
             "71 of 72 texts are there",
         ),
         (lambda d: (d / "generations.jsonl").write_text("x\n"), "generations.jsonl:1: this line is no"),
+        (
+            lambda d: world.keep_texts(d, [msgspec.structs.replace(TEXTS[0], prompt="zzz"), *TEXTS[1:]]),
+            "generations.jsonl:1: this sweep has no text 0 of prompt 'zzz' by 'zebra'",
+        ),
         (lambda d: make_sweep(d, SETTINGS[:2]), "one setting of each method is 1 setting"),
         (lambda d: (d / "prompts.jsonl").write_text('{"prompt": "other"}\n'), "other prompts than when"),
         (lambda d: (d / "prompts.jsonl").unlink(), "prompts.jsonl"),
