@@ -253,6 +253,10 @@ def run(sweep: Path, out: Path, *more: str) -> int:
         (["--texts", "4"], "--texts 4: the sweep has 3 texts a prompt"),
         (["--texts", "1"], "'1' is no whole number of 2 or more"),
         (["--raters", "0"], "'0' is no whole number of 1 or more"),
+        (
+            ["--raters", "9", "--shared", "0", "--prompts", "1"],
+            "--raters 9: 7 of them get none of the 2 items; name fewer",
+        ),
         (["--shared", "1.5"], "'1.5' is no share from 0 to 1"),
         (["--base-share", "lots"], "'lots' is no share from 0 to 1"),
         (["--columns", "4"], "--columns 4: 3 settings are rated"),
