@@ -155,18 +155,22 @@ class Plane:
         return bounds(self.points(np.full(self.prompts, 1 / self.prompts)))
 
     @cached_property
-    def _pooled(self) -> NDArray[np.float64]:
-        """The settings of all methods in one array, shape (prompts, settings, 2)."""
-        return np.ascontiguousarray(np.concatenate(list(self.methods.values())).swapaxes(0, 1))
+    def _grains(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The settings of all methods, shape (prompts, settings, 2), and what they count: `_grains_of`."""
+        return _grains_of(np.concatenate(list(self.methods.values())).swapaxes(0, 1))
 
     def points(self, shares: Shares) -> dict[str, Points]:
         """Return each setting's mean over prompts, shape (settings, 2), in the metrics' units.
 
-        Settings with equal values have equal means to the last bit, in whichever method they are.
+        Settings with equal values have equal means to the last bit, in whichever method they are and
+        whichever of the prompts has which value.
         """
+        values, grain = self._grains
+        counts = shares * self.prompts
+        counts = np.where(np.abs(counts - np.rint(counts)) < 1e-9, np.rint(counts), counts)
         # Over the outer axis numpy adds row after row, for all settings alike; a product of matrices
-        # adds in an order that depends on the place, and what should be a tie would be none.
-        means = (shares[:, None, None] * self._pooled).sum(axis=0)
+        # adds in an order that depends on the place.
+        means = (counts[:, None, None] * values).sum(axis=0) / self.prompts * grain
         ends = np.cumsum([len(values) for values in self.methods.values()])
         return dict(zip(self.methods, np.split(means, ends[:-1]), strict=True))
 
@@ -203,6 +207,17 @@ def everywhere(values: ArrayLike) -> NDArray[np.bool_]:
     array = np.asarray(values, np.float64)
     others = tuple(axis for axis in range(array.ndim) if axis != 1)
     return np.asarray(np.isfinite(array).all(axis=others), np.bool_)
+
+
+def _grains_of(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values, shape (prompts, settings, 2), as whole numbers of grains, and each column's grain.
+
+    The grain is the power of two so small that as many values as there are prompts add up exactly, in any
+    order. Else the sums of 1, 2, 3 and of 3, 2, 1 differ by rounding, and what is a tie would be none.
+    """
+    largest = np.abs(values).max(axis=(0, 1))
+    grain = np.ldexp(1.0, np.maximum(np.frexp(largest)[1] + np.frexp(len(values))[1] - 52, -1022))
+    return np.rint(values / grain), grain
 
 
 def _check(name: str, values: NDArray[np.float64]) -> None:

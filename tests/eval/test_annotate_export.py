@@ -253,6 +253,10 @@ def run(sweep: Path, out: Path, *more: str) -> int:
         (["--texts", "4"], "--texts 4: the sweep has 3 texts a prompt"),
         (["--texts", "1"], "'1' is no whole number of 2 or more"),
         (["--raters", "0"], "'0' is no whole number of 1 or more"),
+        (
+            ["--raters", "9", "--shared", "0", "--prompts", "1"],
+            "--raters 9: 7 of them get none of the 2 items; name fewer",
+        ),
         (["--shared", "1.5"], "'1.5' is no share from 0 to 1"),
         (["--base-share", "lots"], "'lots' is no share from 0 to 1"),
         (["--columns", "4"], "--columns 4: 3 settings are rated"),
@@ -285,6 +289,10 @@ def refused(code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None
             "71 of 72 texts are there",
         ),
         (lambda d: (d / "generations.jsonl").write_text("x\n"), "generations.jsonl:1: this line is no"),
+        (
+            lambda d: world.keep_texts(d, [msgspec.structs.replace(TEXTS[0], prompt="zzz"), *TEXTS[1:]]),
+            "generations.jsonl:1: this sweep has no text 0 of prompt 'zzz' by 'zebra'",
+        ),
         (lambda d: make_sweep(d, SETTINGS[:2]), "one setting of each method is 1 setting"),
         (lambda d: (d / "prompts.jsonl").write_text('{"prompt": "other"}\n'), "other prompts than when"),
         (lambda d: (d / "prompts.jsonl").unlink(), "prompts.jsonl"),

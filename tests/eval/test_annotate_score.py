@@ -191,6 +191,17 @@ def test_rank_correlation_is_that_of_scipy_with_holes_left_out(
         assert spearman(one, other)[0] == pytest.approx(stats.spearmanr(a, b).statistic, abs=1e-12)
 
 
+@settings(deadline=None)
+@given(st.permutations([1.0, 4.0, 5.0, 5.0, 1.0, 3.0]), st.sampled_from([1.0, 0.1, -1 / 3]))
+def test_means_of_the_same_marks_share_a_rank(order: list[float], unit: float) -> None:
+    rated = np.array([[1, 4, 5, 5, 1, 3], order, [1, 2, 3, 1, 1, 1]]) * unit
+    measured = np.array([[1.0], [2.0], [3.0]]) * np.ones(6)
+    expected = pytest.importorskip("scipy.stats").spearmanr([2, 2, 1], [1, 2, 3]).statistic
+    found = over_settings(rated, measured, np.full((1, 6), 1 / 6))
+    assert found.value == pytest.approx(np.sign(unit) * expected)
+    assert found.low == pytest.approx(found.value)
+
+
 def test_correlation_over_settings_is_of_their_means_and_over_places_of_all() -> None:
     stats = pytest.importorskip("scipy.stats")
     rng = np.random.default_rng(0)

@@ -67,7 +67,7 @@ def _emptied(texts: Any) -> float:
         ({"needs": ""}, "needs must be None"),
         ({"__hash__": lambda self: next(COUNT)}, "its copy must have the same hash"),
         ({"__eq__": lambda self, other: False, "__hash__": lambda self: 1}, "its copy must equal it"),
-        ({"measure": lambda self, texts, prompt: float("nan")}, "the same value|finite number"),
+        ({"measure": lambda self, texts, prompt: float("nan")}, "must return a finite number"),
         ({"measure": lambda self, texts, prompt: float("inf")}, "must return a finite number"),
         ({"measure": lambda self, texts, prompt: 1.5}, "gave 1.5, outside its range of 0.0 to 1.0"),
         ({"measure": lambda self, texts, prompt: None}, "must return a float, not None"),

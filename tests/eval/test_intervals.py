@@ -122,6 +122,18 @@ def test_equal_settings_tie_in_every_resample_wherever_they_stand(seed: int, pro
         assert points["alone"][0] == pytest.approx((weights[:, None] * alone[0]).sum(axis=0))
 
 
+@given(st.permutations([1.0, 2.0, 3.0, 1.0, 2.0, 1.0, 3.0]), st.sampled_from([1.0, 0.1, 1 / 3, -7e9, 1e300]))
+def test_means_of_the_same_values_tie_whichever_prompts_have_them(order: list[float], unit: float) -> None:
+    """Whole numbers, such as distinct-k, tie often: rounding must neither break it nor make a range."""
+    values = np.array([[[value, 1.0] for value in (1, 2, 3, 1, 2, 1, 3)]]) * unit
+    moved = np.array([[[value, 1.0] for value in order]]) * unit
+    plane = Plane({"a": values, "b": moved})
+    assert plane.bounds.low == plane.bounds.high
+    assert plane.coverage(1).values == {"a": 0, "b": 0}
+    assert plane.dominance(1).values == {"a": 0.5, "b": 0.5}
+    assert plane.points(np.full(7, 1 / 7))["a"] == pytest.approx(values.mean(axis=1))
+
+
 def test_planes_average_to_groups_resample_by_resample() -> None:
     first, second = made(1, a=2, b=3).coverage(30), made(2, a=2, b=3).coverage(30)
     mean = average([first, second])

@@ -68,6 +68,11 @@ def test_names_on_the_command_line_are_those_of_the_list_or_of_metrics() -> None
             (),
             r"metrics\[0\]\.label: 'length' is the name of another metric",
         ),
+        (
+            [MetricConfig("perplexity", {"bundle": "tiny:aligned", "pair": ["tiny:base"]})],
+            (),
+            r"m\.yaml: metrics\[0\]\.options\.pair: the texts are by tiny:base, tiny:aligned, as the sweep",
+        ),
         ([SHORT], ("distinct-1-shirt",), "--metrics: unknown metric 'distinct-1-shirt'.*distinct-1-short"),
         ([SHORT], ("ead", "ead"), "--metrics: 'ead' is there twice"),
         ([SHORT], ("",), "--metrics: unknown metric ''"),

@@ -144,6 +144,22 @@ def test_arcs_that_are_none_are_refused(plugins: Plugins, tmp_path: Path, data: 
     path.write_text('{"1": "Icarsu"}')
     said = message(plugins, "narrative-discourse", path=str(path))
     assert said.startswith(f"{path}: story '1' has the arc 'Icarsu'. Did you mean 'Icarus'?")
+    path.write_text('{"1": ["Icarus"]}')
+    said = message(plugins, "narrative-discourse", path=str(path))
+    assert said.startswith(f"{path}: story '1' has the arc ['Icarus'].")
+
+
+def test_files_of_which_no_row_is_taken_say_why(plugins: Plugins, tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.jsonl", CHATS[1:5])
+    assert message(plugins, "wildchat", path=rows, max_words=9) == (
+        f"{rows}: no row passes: language English, 4 to 9 words, not redacted, not toxic."
+    )
+    arcs = tmp_path / "arcs.json"
+    arcs.write_text('{"1": "Icarus"}')
+    stories = write(tmp_path / "stories.jsonl", [{"id": 2, "text": "It was dark."}])
+    assert message(plugins, "narrative-discourse", path=str(arcs), stories=stories) == (
+        f"{stories}: no story in it has an id that {arcs} gives an arc."
+    )
 
 
 def made_hub(files: dict[str, Path], asked: list[str]) -> SimpleNamespace:

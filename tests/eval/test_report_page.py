@@ -26,7 +26,7 @@ from report_world import (
 
 from baco_core.plugins import load_plugins
 from baco_eval.intervals import Interval
-from baco_eval.records import Generation
+from baco_eval.records import Generation, Prompt
 from baco_eval.report.comparison import MATCHED, differences
 from baco_eval.report.read import read
 from baco_eval.report.results import STATISTICS, Results, compute
@@ -279,6 +279,31 @@ def test_prompts_stand_above_their_texts_as_long_as_the_task_gives_them(folder: 
     keep(folder, SETTINGS, task=("creative", "0" * 64, 2))
     assert run(folder) == 0
     assert 'class="prompt"' not in (folder / "report" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_is_cut_ends_with_a_mark_and_what_is_whole_has_none(folder: Path) -> None:
+    prompts = [Prompt("a", "p" * LONGEST), Prompt("b", "q" * (LONGEST + 1))]
+    (folder / "prompts.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in prompts))
+    keep(folder, SETTINGS, task=("jsonl", fingerprint([Prompt(o.id, o.text) for o in prompts]), 2))
+    (folder / "sweep.yaml").write_text(
+        "task: {use: jsonl, options: {path: ./prompts.jsonl, prompt_field: text}}\n"
+        "methods: [{router: {use: p}}]\nn: 2\n"
+    )
+    first = "x" * LONGEST
+    whole, cut = (("base", first),), (("base", first), ("aligned", "y"))
+    texts = [
+        Generation(*one.key, prompt, 0, "".join(text for _, text in pieces), "length", 3, 3, pieces)
+        for one in SETTINGS
+        for prompt, pieces in (("a", whole), ("b", cut))
+    ]
+    (folder / "generations.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in texts))
+    assert run(folder) == 0
+    html = (folder / "report" / "report.html").read_text()
+    assert f'<p class="prompt">{"p" * LONGEST}</p>' in html
+    assert f'<p class="prompt">{"q" * LONGEST}…</p>' in html
+    assert html.count(f"{first}</span></div>") == 2
+    assert html.count(f"{first}</span>…</div>") == 2
 
 
 def test_without_a_plane_there_is_still_a_page_of_what_was_measured(folder: Path) -> None:

@@ -24,9 +24,15 @@ def over_settings(rated: Floats, measured: Floats, shares: Floats) -> Estimate:
     if count < FEWEST:
         return Estimate(None, why=f"{count} settings; it takes {FEWEST}")
     full = everyone(rated.shape[1])
-    value = spearman(*(averages(table, full)[None] for table in tables))[0]
-    samples = spearman(*(averages(table, shares) for table in tables))
+    value = spearman(*(_tied(averages(table, full)[None]) for table in tables))[0]
+    samples = spearman(*(_tied(averages(table, shares)) for table in tables))
     return estimate(value, samples, int(both.any(axis=0).sum()), "all settings are equal")
+
+
+def _tied(means: Floats) -> Floats:
+    """Return means, one row a resample, for their ranks: those that differ by rounding alone are equal."""
+    largest = np.nan_to_num(np.abs(means)).max(axis=1, keepdims=True)
+    return np.asarray(np.rint(means / np.where(largest > 0, largest, 1.0) * 2.0**40))
 
 
 def over_places(rated: Floats, measured: Floats, drawn: NDArray[np.integer[Any]]) -> Estimate:

@@ -49,7 +49,8 @@ DEFAULT_PROMPTS, DEFAULT_TEXTS = 12, 4
 def make_key(texts: Texts, wanted: Wanted, sweep: str) -> Key:
     """Return which texts are rated, by whom and where they stand. Same texts, same wishes, same key.
 
-    Raises ConfigError for more prompts, texts or columns than there are, and as choosing settings does.
+    Raises ConfigError for more prompts, texts, columns or raters than there are sets to be rated, and as
+    choosing settings does.
     """
     manifest = texts.manifest
     chosen = _settings(texts, wanted)
@@ -61,6 +62,11 @@ def make_key(texts: Texts, wanted: Wanted, sweep: str) -> Key:
     asked = shuffled(salt, "prompt", texts.prompts)[:prompts]
     items = items_of(asked, [one.key for one in chosen], wanted.columns, salt)
     raters = pages_of(items, wanted.raters, wanted.shared, salt)
+    if idle := [rater for rater, own in raters.items() if not own]:
+        raise ConfigError(
+            f"--raters {wanted.raters}: {len(idle)} of them get none of the {len(items)} items; name fewer, "
+            "or more --prompts, or a larger share of items for all (--shared)."
+        )
     shares = texts.shares
     return Key(
         warning=WARNING,

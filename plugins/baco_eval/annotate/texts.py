@@ -17,7 +17,7 @@ from baco_eval.scoring.groups import Group, groups_of
 from baco_eval.sweep.config import load_sweep
 from baco_eval.sweep.manifest import CONFIG_NAME, Manifest
 from baco_eval.sweep.run import prompts_of
-from baco_eval.sweep.store import GENERATIONS_NAME, read_generations
+from baco_eval.sweep.store import GENERATIONS_NAME, check_keys, read_generations
 from baco_eval.tasks.task import fingerprint
 
 
@@ -51,7 +51,7 @@ def read_texts(folder: Path, plugins: Sequence[str] = ()) -> Texts:
     """Return a sweep's texts and prompts.
 
     Raises ConfigError for a folder that is no sweep's, that is not finished, or whose task has other
-    prompts now, and SweepError naming file and line of what is damaged.
+    prompts now, and SweepError naming file and line of what is damaged or no text of this sweep.
     """
     manifest = manifest_of(folder)
     config = load_sweep(folder / CONFIG_NAME)
@@ -62,6 +62,7 @@ def read_texts(folder: Path, plugins: Sequence[str] = ()) -> Texts:
             "put its data back."
         )
     there = read_generations(folder / GENERATIONS_NAME)
+    check_keys(folder, [text.key for text in there], manifest.settings, prompts, manifest.n)
     wanted = len(manifest.settings) * len(prompts) * manifest.n
     if len(there) < wanted:
         raise ConfigError(f"{folder}: {len(there)} of {wanted} texts are there; finish baco sweep first.")

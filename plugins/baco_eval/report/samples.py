@@ -35,7 +35,7 @@ def samples(results: Results, material: Material) -> Iterator[str]:
     for prompt in prompts:
         yield f"<h3>Prompt {escape(prompt)}</h3>"
         if said := material.prompts.get(prompt):
-            yield f'<p class="prompt">{escape(said[:LONGEST])}</p>'
+            yield f'<p class="prompt">{escape(said[:LONGEST])}{"…" if len(said) > LONGEST else ""}</p>'
         yield '<div class="samples">'
         yield from (_sample(first[key], results) for one in chosen if (key := (*one.key, prompt)) in first)
         yield "</div>"
@@ -76,11 +76,10 @@ def _ending(one: Generation) -> str:
 def _body(one: Generation) -> str:
     shown, left = [], LONGEST
     for source, text in one.pieces or (("", one.text),):
-        shown.append(_piece(source, text[:left]))
+        if left > 0:
+            shown.append(_piece(source, text[:left]))
         left -= len(text)
-        if left <= 0:
-            return "".join(shown) + ("…" if left < 0 else "")
-    return "".join(shown)
+    return "".join(shown) + ("…" if left < 0 else "")
 
 
 def _piece(source: str, text: str) -> str:

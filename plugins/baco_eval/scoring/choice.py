@@ -17,6 +17,9 @@ from baco_eval.sweep.grid import finite
 if TYPE_CHECKING:
     from baco_core.plugins import Plugins
 
+WROTE = "pair"
+"""The option that says who wrote: a sweep knows it, and no other answer lets a model judge its own text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -68,9 +71,22 @@ def _check_label(one: MetricConfig, plugins: Plugins, where: Where) -> None:
         raise where.key("label").error(f"{one.label!r} is the name of another metric; choose another label.")
 
 
+def _check_wrote(config: MetricConfig, where: Where, known: Mapping[str, object]) -> None:
+    if WROTE not in config.options or WROTE not in known:
+        return
+    wrote = plain_data(known[WROTE])
+    if plain_data(config.options[WROTE]) != wrote:
+        raise (
+            where.key("options")
+            .key(WROTE)
+            .error(f"the texts are by {', '.join(wrote)}, as the sweep says; leave the option out.")
+        )
+
+
 def _chosen(config: MetricConfig, where: Where, plugins: Plugins, known: Mapping[str, object]) -> Chosen:
     plugins.metrics.entry(config.use, where=str(where.key("use")))
     declared = plugins.metrics.options(config.use)
+    _check_wrote(config, where, known)
     given = {**{key: value for key, value in known.items() if key in declared}, **config.options}
     metric: Any = plugins.metrics.build(Part(config.use, given, where.origin), where.path)
     options = {key: plain_data(getattr(metric, key, given.get(key))) for key in declared}

@@ -55,10 +55,11 @@ class NarrativeDiscourse:
         """Return the prompts: of the stories in the order of their file, else of the arcs."""
         arcs = _read_arcs(Path(self.path).expanduser())
         if self.stories is not None:
-            return collect(self._continued(arcs, Path(self.stories).expanduser()), self.limit, self.stories)
+            found = self._continued(arcs, Path(self.stories).expanduser())
+            lack = f"no story in it has an id that {self.path} gives an arc"
+            return collect(found, self.limit, self.stories, lack)
         there = set(arcs.values())
-        found = [Prompt(arc, self._request(arc), arc) for arc in ARCS if arc in there]
-        return tuple(found)[: self.limit]
+        return tuple(Prompt(arc, self._request(arc), arc) for arc in ARCS if arc in there)[: self.limit]
 
     def _continued(self, arcs: Mapping[str, str], path: Path) -> Iterator[tuple[Row, Prompt]]:
         for row in read_rows(path):
@@ -77,7 +78,7 @@ def _read_arcs(path: Path) -> dict[str, str]:
     if not isinstance(data, dict) or not data:
         raise ConfigError(f"{path}: expected an object of story id to arc, got {show(data)}.")
     for name, arc in data.items():
-        if arc not in ARCS:
+        if not isinstance(arc, str) or arc not in ARCS:
             raise ConfigError(
                 f"{path}: story {name!r} has the arc {show(arc)}.{did_you_mean(str(arc), ARCS)}"
             )

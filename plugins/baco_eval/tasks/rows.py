@@ -118,8 +118,13 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         raise ConfigError(f"{path}: no valid Parquet: {str(error).splitlines()[0].rstrip('.')}.") from error
 
 
-def collect(prompts: Iterator[tuple[Row, Prompt]], limit: int | None, source: str) -> tuple[Prompt, ...]:
-    """Return at most `limit` prompts; ConfigError for an id that comes twice and for no prompt at all."""
+def collect(
+    prompts: Iterator[tuple[Row, Prompt]],
+    limit: int | None,
+    source: str,
+    lack: str = "there are no prompts in it; it needs at least one",
+) -> tuple[Prompt, ...]:
+    """Return at most `limit` prompts; ConfigError for an id that comes twice and for none at all (`lack`)."""
     seen: dict[str, Row] = {}
     found = []
     for row, prompt in islice(prompts, limit):
@@ -128,5 +133,5 @@ def collect(prompts: Iterator[tuple[Row, Prompt]], limit: int | None, source: st
             raise row.error(f"the id {prompt.id!r} is that of {first.place}; ids must be unique.")
         found.append(prompt)
     if not found:
-        raise ConfigError(f"{source}: there are no prompts in it; it needs at least one.")
+        raise ConfigError(f"{source}: {lack}.")
     return tuple(found)

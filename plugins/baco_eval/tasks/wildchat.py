@@ -49,7 +49,11 @@ class WildChat:
         """Return the prompts in the order of the rows; files of the hub are fetched as far as needed."""
         files = [Path(self.path).expanduser()] if self.path else hub.fetch(DATASET, "train", self.revision)
         rows = chain.from_iterable(map(read_rows, files))
-        return collect(self._chosen(rows), self.limit, self.path or DATASET)
+        lack = (
+            f"no row passes: language {self.language}, {self.min_words} to {self.max_words} words, "
+            f"not redacted{'' if self.toxic else ', not toxic'}"
+        )
+        return collect(self._chosen(rows), self.limit, self.path or DATASET, lack)
 
     def _chosen(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Prompt]]:
         seen: set[str] = set()
