@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from report_world import (
     AS_B,
@@ -70,6 +72,15 @@ def test_without_anything_to_stand_in_there_is_no_plane_and_it_is_said() -> None
     results = report(DISTINCT, measure("length", "other", diversity, 0))
     assert not results.planes
     assert any("no plane" in note for note in results.notes)
+
+
+def test_a_proxy_makes_planes_only_where_what_it_stands_for_was_not_measured() -> None:
+    proxy = dataclasses.replace(measure("relevance", "quality", quality), proxy_for="reward")
+    beside = report(DISTINCT, REWARD, proxy)
+    assert list(beside.planes) == [("distinct-1", "reward")]
+    assert "relevance makes no plane: it is a proxy for reward, which was measured." in beside.notes
+    unmeasured = measure("reward", "quality", lambda one, prompt: None)
+    assert list(report(DISTINCT, unmeasured, proxy).planes) == [("distinct-1", "relevance")]
 
 
 def test_planes_are_of_the_prompts_that_all_metrics_have_everywhere() -> None:

@@ -28,7 +28,8 @@ class Metric(Protocol):
 
     `range` holds the smallest and largest value there can be, for any number of texts; `needs` names the
     kind of model it runs, if any. Optional: `models() -> Mapping[str, str]`, which models it runs by
-    option and hash (Unavailable when one is missing), so that scores by different ones are never mixed.
+    option and hash (Unavailable when one is missing), so that scores by different ones are never mixed;
+    `proxy_for`, the name of a metric that a report takes instead where it was measured.
     """
 
     direction: ClassVar[Direction]

@@ -101,6 +101,7 @@ class Relevance(Embedded):
     formula: ClassVar[str] = "mean over texts of cos(vector of the prompt, vector of the text); a proxy"
     source: ClassVar[str] = "our own proxy; encoders: Reimers and Gurevych 2019, arXiv 1908.10084"
     group: ClassVar[Group] = "quality"
+    proxy_for: ClassVar[str] = "reward"
 
     def measure(self, texts: Measured, prompt: Prompt) -> float:
         """Return the mean cosine; NotMeasured without texts or encoder."""

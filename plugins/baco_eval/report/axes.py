@@ -28,6 +28,8 @@ def axes_of(
         measure for group in GROUPS for measure in whole if measure.group == group and measure.direction
     ]
     quality = [measure for measure in whole if measure.group == "quality" and measure.direction]
+    quality, dropped = _without_proxies(quality)
+    notes += dropped
     if quality or not diversity:
         return (diversity, quality), "", notes + ([] if diversity else ["No metric of diversity is there."])
     others = sorted((one for one in whole if one.group == "other" and one.direction), key=lambda m: m.name)
@@ -39,6 +41,17 @@ def axes_of(
         "says little of how good a text is."
     )
     return (diversity, varied[:1]), varied[0].name, [*notes, note]
+
+
+def _without_proxies(quality: Sequence[Measure]) -> tuple[list[Measure], list[str]]:
+    """Return the metrics but those that stand in for one that is there, and what to tell of these."""
+    there = {one.record.metric if one.record else one.name for one in quality}
+    proxies = [one for one in quality if one.proxy_for in there]
+    notes = [
+        f"{one.name} makes no plane: it is a proxy for {one.proxy_for}, which was measured."
+        for one in proxies
+    ]
+    return [one for one in quality if one not in proxies], notes
 
 
 def _measured_by_all(settings: Sequence[Setting], measures: Sequence[Measure]) -> list[str]:

@@ -25,6 +25,8 @@ class Measure:
     scores: Sequence[Score] = field(repr=False)
     record: ScoreRecord | None = None
     """What it was measured with, where that is told."""
+    proxy_for: str = ""
+    """The metric that makes planes instead where it was measured."""
 
     @cached_property
     def values(self) -> dict[Key, dict[str, float]]:

@@ -92,8 +92,9 @@ def _measure(folder: Path, name: str, manifest: Manifest, plugins: Plugins) -> M
     metric: Any = metric_of(folder, name, plugins)
     scores = read_scores(folder, name)
     _check(scores, name, manifest.settings, path)
-    record = read_record(folder, name)
-    return Measure(name, metric.direction, metric.group, metric.formula, metric.source, scores, record)
+    record, proxy_for = read_record(folder, name), getattr(metric, "proxy_for", "")
+    what = (metric.direction, metric.group, metric.formula, metric.source)
+    return Measure(name, *what, scores, record, proxy_for)
 
 
 def _check(scores: Sequence[Score], name: str, settings: Sequence[Setting], path: Path) -> None:
