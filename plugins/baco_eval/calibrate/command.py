@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from baco_core.cli.common import add_config, number, require_bundle, whole_number
 from baco_core.command import Command
 from baco_core.errors import ConfigError
+from baco_eval.sweep.progress import tell
 
 if TYPE_CHECKING:
     from baco_core.config import Config, Part
@@ -119,16 +120,16 @@ def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     # 2. measure, 3. check
     opened = opened_for(config, knob, plugins)
     texts, points = options.n or TEXTS, POINTS if options.tolerance is None else options.tolerance
-    shares = Shares(opened, config, knob, dev, texts, tell=_tell)
-    found = calibrate(shares, options.share, tell=_tell)
+    shares = Shares(opened, config, knob, dev, texts, tell=tell)
+    found = calibrate(shares, options.share, tell=tell)
     require_near(found, config.router.use, points / 100)
     notes = list(of_share(found, config, Path(options.prompts).name if options.prompts else task.use))
     for line in (notes[1], *advice(found)):
-        _tell(line)
+        tell(line)
     if unseen:
-        others = Shares(opened, config, knob, unseen, texts, shares.size, tell=_tell)
+        others = Shares(opened, config, knob, unseen, texts, shares.size, tell=tell)
         notes.append(of_landing(found, others.at(found.found.gamma)))
-        _tell(notes[-1])
+        tell(notes[-1])
     return replace(config, router=knob.at(found.found.gamma)), notes
 
 
@@ -172,14 +173,10 @@ def _knee(options: Namespace) -> tuple[Config, list[str]]:
     plugins = load_plugins([*wanted, *options.plugin])
     found = knee(options.knee, plugins, options.router)
     for note in found.notes:
-        _tell(note)
+        tell(note)
     config = load_config(options.config) if options.config else config_at(found, options.knee)
     config = overridden(replace(config, router=found.router), [parse_override(text) for text in options.set])
     return config, list(of_knee(found))
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 COMMAND = Command("Find gamma for a base share, or at the knee of a sweep.", _configure, _run)
