@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,3 +39,23 @@ def test_a_sweep_whose_progress_nobody_reads_writes_all_texts(tmp_path: Path) ->
     assert done.returncode == 0
     assert len(lines_of(tmp_path / "out")) == 8
     assert len((tmp_path / "out" / "times.jsonl").read_bytes().splitlines()) == 8
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"today": "soon"}, "malformed manifest: Invalid isoformat string: 'soon'; use another folder."),
+        ({"n": 3}, "was begun with another number of texts: n was 3 and is 2; put that back, or name "),
+        ({"seed": 3}, "was begun with another seed: seed was 3 and is 0; put that back, or name another "),
+    ],
+)
+def test_an_edited_manifest_is_refused(
+    changed: dict[str, object], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["sweep", "-c", str(sweep_file(tmp_path)), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--set", "budget.texts=1"]) == 0
+    path = tmp_path / "out" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
