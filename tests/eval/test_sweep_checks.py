@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sweep_world import lines_of, sweep_data
+from sweep_world import lines_of, made_sweep, sweep_data
 
 from baco_core.cli import main
 from baco_core.config_yaml import to_yaml
@@ -59,3 +59,11 @@ def test_an_edited_manifest_is_refused(
     capsys.readouterr()
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_control_that_is_called_as_a_method_is_not_matched_with_it() -> None:
+    x = {"label": "x", "router": {"use": "p", "options": {"gamma": [0.1]}}}
+    y = {"label": "y", "router": {"use": "h"}}
+    sweep = made_sweep(methods=[x, y, {"match": "y", "label": "x"}, {"match": "x", "label": "z"}])
+    matched = [cell.setting.matches for cell in sweep.cells if cell.setting.method == "z"]
+    assert matched == [("x", "gamma=0.1")]
