@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,14 @@ from sweep_world import lines_of, made_sweep, sweep_data
 
 from baco_core.cli import main
 from baco_core.config_yaml import to_yaml
+from baco_core.errors import BacoError, ConfigError
+from baco_core.plugins import load_plugins
+from baco_eval.sweep.config import sweep_from_data
+from baco_eval.sweep.manifest import make_manifest
+from baco_eval.sweep.recipe import Failed, order_of, packed, recipe_of, told
+from baco_eval.sweep.run import Sweep
+from baco_eval.sweep.work import Chunk, Work
+from baco_eval.sweep.worker import Worker
 
 
 def sweep_file(folder: Path, **changes: object) -> Path:
@@ -67,3 +76,44 @@ def test_a_control_that_is_called_as_a_method_is_not_matched_with_it() -> None:
     sweep = made_sweep(methods=[x, y, {"match": "y", "label": "x"}, {"match": "x", "label": "z"}])
     matched = [cell.setting.matches for cell in sweep.cells if cell.setting.method == "z"]
     assert matched == [("x", "gamma=0.1")]
+
+
+PROMPTS = [
+    {"id": "short", "prompt": "Tell me of a fox.", "paraphrases": ["A fox, please."]},
+    {"id": "odd", "prompt": "fox " * 5000},
+]
+UNFIT = r"^p gamma=0.2, prompt 'odd': .* exceed its context of "
+
+
+def sweep_of(folder: Path, *prompts: dict[str, object], **changes: object) -> Sweep:
+    path = folder / "prompts.jsonl"
+    path.write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts))
+    data = sweep_data(task={"use": "jsonl", "options": {"path": str(path)}}, **changes)
+    return Sweep.from_config(sweep_from_data(data, "sweep.yaml"), load_plugins())
+
+
+def test_a_prompt_that_does_not_fit_is_told_before_any_text_is_written(tmp_path: Path) -> None:
+    with pytest.raises(BacoError, match=UNFIT):
+        sweep_of(tmp_path, *PROMPTS).run(tmp_path / "out", lambda line: None)
+    assert lines_of(tmp_path / "out") == []
+
+
+def test_what_a_later_method_cannot_ask_is_told_before_any_text_is_written(tmp_path: Path) -> None:
+    methods = [{"router": {"use": "p"}}, {"use": "in-context"}, {"use": "paraphrase"}]
+    sweep = sweep_of(tmp_path, PROMPTS[0], {"id": "bare", "prompt": "A king."}, methods=methods)
+    with pytest.raises(ConfigError, match=r"^paraphrase default, prompt 'bare': .* has no paraphrases"):
+        sweep.run(tmp_path / "out", lambda line: None)
+    assert lines_of(tmp_path / "out") == []
+
+
+def test_a_worker_tells_of_a_prompt_that_does_not_fit_before_it_writes(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, *PROMPTS)
+    settings = [cell.setting for cell in sweep.cells]
+    config = sweep.config_of(sweep.cells[0], "2026-01-02")
+    manifest = make_manifest(sweep.config, config, sweep.plugins, sweep.prompts, settings, "2026-01-02")
+    work = Work(sweep.config, sweep.plugins, sweep.prompts, sweep.cells, manifest, {}, lambda line: None)
+    order = order_of(Chunk(sweep.cells[0], sweep.prompts[:1], 0), work)
+    (answer,) = map(told, Worker(packed(recipe_of(work))).write(packed(order)))
+    assert isinstance(answer, Failed)
+    assert re.match(UNFIT, answer.message)
+    assert not answer.ours
