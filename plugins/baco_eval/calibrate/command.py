@@ -101,7 +101,7 @@ def _run(options: Namespace) -> int:
 def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     """Return the config with the gamma found, and what to say of it."""
     from baco_core.plugins import CONFIGURED, load_plugins
-    from baco_eval.calibrate.calibrate import calibrate, require_near
+    from baco_eval.calibrate.calibrate import NEAR, calibrate, require_near
     from baco_eval.calibrate.dev import prompts_of, split
     from baco_eval.calibrate.knob import knob_of
     from baco_eval.calibrate.notes import advice, of_landing, of_share
@@ -121,7 +121,7 @@ def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     opened = opened_for(config, knob, plugins)
     texts, points = options.n or TEXTS, POINTS if options.tolerance is None else options.tolerance
     shares = Shares(opened, config, knob, dev, texts, tell=tell)
-    found = calibrate(shares, options.share, tell=tell)
+    found = calibrate(shares, options.share, min(NEAR, points / 100), tell=tell)
     require_near(found, config.router.use, points / 100)
     notes = list(of_share(found, config, Path(options.prompts).name if options.prompts else task.use))
     for line in (notes[1], *advice(found)):
