@@ -7,6 +7,9 @@ from calibrate_world import TINY
 
 from baco_core.cli import main
 from baco_eval.calibrate import calibrate as module
+from baco_eval.calibrate.calibrate import Calibration
+from baco_eval.calibrate.notes import advice
+from baco_eval.calibrate.shares import Measured
 
 
 @pytest.mark.parametrize(("tolerance", "near"), [("5", 0.01), ("0.3", 0.003), ("0", 0)])
@@ -23,3 +26,17 @@ def test_the_search_goes_as_near_as_the_tolerance_asks(
     sets = [part for one in TINY for part in ("--set", one)]
     assert main(["calibrate", "--share", "0.3", "--tolerance", tolerance, "--dev", "2", *sets]) == 130
     assert asked == [pytest.approx(near)]
+
+
+def landed(*counts: tuple[int, int]) -> Calibration:
+    return Calibration(0.25, Measured(0.3, counts, len(counts)), (0, 1), True)
+
+
+def test_too_few_dev_prompts_are_told_with_how_many_would_do() -> None:
+    spread = landed((10, 40), (2, 40), (18, 40), (10, 40))
+    assert spread.found.error == pytest.approx(0.0816, abs=1e-4)
+    (line,) = advice(spread)
+    assert line.endswith("more dev prompts or texts (--dev, -n) narrow it: about 43 prompts should do.")
+    (line,) = advice(landed((10, 40)))
+    assert line.endswith("(--dev, -n) narrow it.")
+    assert not [*advice(landed((10, 40), (11, 40), (9, 40)))]
