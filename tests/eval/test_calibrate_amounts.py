@@ -8,6 +8,7 @@ from calibrate_world import TINY
 from baco_core.cli import main
 from baco_eval.calibrate import calibrate as module
 from baco_eval.calibrate.calibrate import Calibration
+from baco_eval.calibrate.dev import amounts
 from baco_eval.calibrate.notes import advice
 from baco_eval.calibrate.shares import Measured
 
@@ -40,3 +41,24 @@ def test_too_few_dev_prompts_are_told_with_how_many_would_do() -> None:
     (line,) = advice(landed((10, 40)))
     assert line.endswith("(--dev, -n) narrow it.")
     assert not [*advice(landed((10, 40), (11, 40), (9, 40)))]
+
+
+@pytest.mark.parametrize(
+    ("size", "dev", "texts", "check", "taken"),
+    [
+        (200, None, None, False, (80, 1)),
+        (200, None, None, True, (80, 1)),
+        (100, None, None, True, (50, 2)),
+        (20, None, None, False, (20, 4)),
+        (20, None, None, True, (10, 8)),
+        (1, None, None, True, (1, 80)),
+        (200, 20, None, False, (20, 4)),
+        (20, 40, None, False, (40, 4)),
+        (200, None, 3, False, (80, 3)),
+        (200, 5, 3, True, (5, 3)),
+    ],
+)
+def test_prompts_are_many_and_texts_of_each_few(
+    size: int, dev: int | None, texts: int | None, check: bool, taken: tuple[int, int]
+) -> None:
+    assert amounts(size, dev, texts, check) == taken
