@@ -78,7 +78,7 @@ def test_a_control_that_is_called_as_a_method_is_not_matched_with_it() -> None:
     assert matched == [("x", "gamma=0.1")]
 
 
-PROMPTS = [
+PROMPTS: list[dict[str, object]] = [
     {"id": "short", "prompt": "Tell me of a fox.", "paraphrases": ["A fox, please."]},
     {"id": "odd", "prompt": "fox " * 5000},
 ]
