@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from baco_core.cli.common import add_config, number, require_bundle, whole_number
 from baco_core.command import Command
 from baco_core.errors import ConfigError
+from baco_eval.sweep.progress import tell
 
 if TYPE_CHECKING:
     from baco_core.config import Config, Part
 
-DEV, TEXTS, CHECK, POINTS = 40, 2, 40, 5.0
+CHECK, POINTS = 40, 5.0
 FOR_SHARES = {
     "task": "--task",
     "prompts": "--prompts",
@@ -43,9 +44,11 @@ def _configure(parser: ArgumentParser) -> None:
         "--dev",
         type=_count,
         metavar="N",
-        help=f"how many prompts (default: {DEV}, or half of the task with --check)",
+        help="how many prompts (default: those there are, at most 80; half of them with --check)",
     )
-    parser.add_argument("-n", type=_count, metavar="N", help=f"texts of each prompt (default: {TEXTS})")
+    parser.add_argument(
+        "-n", type=_count, metavar="N", help="texts of each prompt (default: as many as make 80 in all)"
+    )
     parser.add_argument(
         "--tolerance",
         type=_points,
@@ -100,8 +103,8 @@ def _run(options: Namespace) -> int:
 def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     """Return the config with the gamma found, and what to say of it."""
     from baco_core.plugins import CONFIGURED, load_plugins
-    from baco_eval.calibrate.calibrate import calibrate, require_near
-    from baco_eval.calibrate.dev import prompts_of, split
+    from baco_eval.calibrate.calibrate import NEAR, calibrate, require_near
+    from baco_eval.calibrate.dev import amounts, prompts_of, split
     from baco_eval.calibrate.knob import knob_of
     from baco_eval.calibrate.notes import advice, of_landing, of_share
     from baco_eval.calibrate.shares import Shares, opened_for
@@ -113,22 +116,22 @@ def _calibrated(options: Namespace) -> tuple[Config, list[str]]:
     knob = knob_of(config.router, plugins)
     task = _task(options)
     prompts = prompts_of(task, plugins)
-    most = min(DEV, max(len(prompts) // 2, 1)) if options.check else DEV
-    dev, unseen = split(prompts, options.dev or most, options.check or 0)
+    most, texts = amounts(len(prompts), options.dev, options.n, bool(options.check))
+    dev, unseen = split(prompts, most, options.check or 0)
     require_bundle(config, plugins)
     # 2. measure, 3. check
     opened = opened_for(config, knob, plugins)
-    texts, points = options.n or TEXTS, POINTS if options.tolerance is None else options.tolerance
-    shares = Shares(opened, config, knob, dev, texts, tell=_tell)
-    found = calibrate(shares, options.share, tell=_tell)
+    points = POINTS if options.tolerance is None else options.tolerance
+    shares = Shares(opened, config, knob, dev, texts, tell=tell)
+    found = calibrate(shares, options.share, min(NEAR, points / 100), tell=tell)
     require_near(found, config.router.use, points / 100)
     notes = list(of_share(found, config, Path(options.prompts).name if options.prompts else task.use))
     for line in (notes[1], *advice(found)):
-        _tell(line)
+        tell(line)
     if unseen:
-        others = Shares(opened, config, knob, unseen, texts, shares.size, tell=_tell)
+        others = Shares(opened, config, knob, unseen, texts, shares.size, tell=tell)
         notes.append(of_landing(found, others.at(found.found.gamma)))
-        _tell(notes[-1])
+        tell(notes[-1])
     return replace(config, router=knob.at(found.found.gamma)), notes
 
 
@@ -172,14 +175,10 @@ def _knee(options: Namespace) -> tuple[Config, list[str]]:
     plugins = load_plugins([*wanted, *options.plugin])
     found = knee(options.knee, plugins, options.router)
     for note in found.notes:
-        _tell(note)
+        tell(note)
     config = load_config(options.config) if options.config else config_at(found, options.knee)
     config = overridden(replace(config, router=found.router), [parse_override(text) for text in options.set])
     return config, list(of_knee(found))
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 COMMAND = Command("Find gamma for a base share, or at the knee of a sweep.", _configure, _run)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import ceil
 
 from baco_core.config import Part
 from baco_core.errors import ConfigError
 from baco_core.plugins import Plugins
 from baco_eval.records import Prompt
+
+TEXTS = 80
+"""How many texts are written under each gamma, unless somebody says."""
 
 
 def prompts_of(task: Part, plugins: Plugins) -> list[Prompt]:
@@ -19,6 +23,16 @@ def prompts_of(task: Part, plugins: Plugins) -> list[Prompt]:
         what = f"has the id {twice[0]!r} twice" if twice else "has no prompts"
         raise ConfigError(f"{task.origin}: {task.use!r} {what}.")
     return prompts
+
+
+def amounts(size: int, dev: int | None, texts: int | None, check: bool) -> tuple[int, int]:
+    """Return how many of `size` prompts are dev prompts, and texts of each; what is None makes TEXTS in all.
+
+    Prompts differ more than the texts of one do, so that as many prompts as there are are taken, or half of
+    them where there is to be a check, and several texts of each only where they are few.
+    """
+    dev = dev or min(TEXTS, max(size // 2, 1) if check else size)
+    return dev, texts or ceil(TEXTS / min(dev, size))
 
 
 def split(prompts: Sequence[Prompt], dev: int, check: int = 0) -> tuple[list[Prompt], list[Prompt]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from baco_core import __version__
@@ -31,10 +32,13 @@ def of_share(found: Calibration, config: Config, task: str) -> Iterator[str]:
 
 def advice(found: Calibration) -> Iterator[str]:
     """Yield what to do where the dev prompts were too few to tell the share of others."""
-    if found.found.error > NOISY:
+    error, count = found.found.error, len(found.found.counts)
+    if error > NOISY:
+        needed = math.ceil(count * (error / NOISY) ** 2) if math.isfinite(error) else None
+        many = f": about {needed} prompts should do" if needed else ""
         yield (
             "That is too noisy to land within 5 points on most other prompts; more dev prompts or texts "
-            "(--dev, -n) narrow it."
+            f"(--dev, -n) narrow it{many}."
         )
 
 

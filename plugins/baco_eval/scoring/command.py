@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baco_core.command import Command
+from baco_eval.sweep.progress import tell
 
 if TYPE_CHECKING:
     from baco_eval.metrics.named import MetricConfig
@@ -77,17 +77,13 @@ def _score(options: Namespace) -> int:
     with locked(folder):
         groups = finished(folder, manifest, prompts, partial=options.partial)
         if part := told(groups, manifest, prompts):
-            _tell(part)
+            tell(part)
         known = {"words": words_for(groups), "pair": writers(config.placed_pair())}
         metrics, origin = _listed(options.config, config)
         wanted = [name.strip() for name in options.metrics.split(",")] if options.metrics else []
         chosen = choose(metrics, wanted, plugins, known, origin)
-        score(folder, chosen, groups, {prompt.id: prompt for prompt in prompts}, _tell)
+        score(folder, chosen, groups, {prompt.id: prompt for prompt in prompts}, tell)
     return 0
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _manifest(folder: Path) -> Manifest:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baco_core.command import Command
+from baco_eval.sweep.progress import tell
 
 if TYPE_CHECKING:
     from baco_eval.sweep.run import Sweep
@@ -62,12 +63,8 @@ def _run(options: Namespace) -> int:
         _list(sweep)
         return 0
     with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
-        sweep.run(options.out, _tell, executor)
+        sweep.run(options.out, tell, executor)
     return 0
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _executor(options: Namespace) -> Executor:
@@ -93,7 +90,7 @@ def _list(sweep: Sweep) -> None:
     for cell in sweep.cells:
         print(f"{cell.setting.method}\t{cell.setting.id}")
     factors = f"{len(sweep.cells)} settings x {len(sweep.prompts)} prompts x {sweep.config.n}"
-    print(f"{factors} = {sweep.size} texts", file=sys.stderr)
+    tell(f"{factors} = {sweep.size} texts")
 
 
 COMMAND = Command("Write the texts of many settings over a task; goes on where it ended.", _configure, _run)

@@ -65,9 +65,10 @@ def controls(method: MethodConfig, cells: Sequence[Cell], plugins: Plugins, wher
 
     Raises ConfigError when no method is called so, or when it is a control itself.
     """
-    wanted = [cell for cell in cells if cell.setting.method == method.match]
-    if not wanted or wanted[0].setting.matches:
-        names = dict.fromkeys(cell.setting.method for cell in cells if not cell.setting.matches)
+    real = [cell for cell in cells if not cell.setting.matches]
+    wanted = [cell for cell in real if cell.setting.method == method.match]
+    if not wanted:
+        names = dict.fromkeys(cell.setting.method for cell in real)
         raise where.key("match").error(f"no method to match is called {method.match!r}: {', '.join(names)}.")
     return [_control(method.name, cell, plugins) for cell in wanted]
 

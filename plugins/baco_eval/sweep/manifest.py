@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,15 @@ def read_manifest(folder: Path) -> Manifest | None:
     """Return a folder's manifest, None when there is none; SweepError when it cannot be read."""
     path = folder / MANIFEST_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        date.fromisoformat(manifest.today)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SweepError(f"{path}: cannot read the file: {error.strerror}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no JSON, not UTF-8, fields that are no manifest's, no date
         raise SweepError(f"{path}: malformed manifest: {error}; use another folder.") from error
+    return manifest
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
@@ -110,6 +113,8 @@ def check_same(old: Manifest, new: Manifest, folder: Path) -> None:
         ("bundles", "other bundles"),
         ("versions", "other versions"),
         ("settings", "other settings"),
+        ("n", "another number of texts"),
+        ("seed", "another seed"),
         ("config_sha256", "another config"),
     ):
         found = difference(before[name], now[name], "" if name == "config" else name)

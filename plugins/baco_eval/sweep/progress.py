@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 EVERY_S = 10.0
 """Seconds between two lines."""
+
+
+def tell(line: str) -> None:
+    """Print a line on standard error; where nobody can read it, a long job goes on all the same."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 class Progress:

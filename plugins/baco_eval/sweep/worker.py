@@ -22,6 +22,7 @@ from baco_eval.sweep.config import SweepConfig, sweep_from_data
 from baco_eval.sweep.grid import Cell, cells_of
 from baco_eval.sweep.manifest import check_machine
 from baco_eval.sweep.matching import with_share
+from baco_eval.sweep.methods import check_asked
 from baco_eval.sweep.recipe import Failed, Order, Ready, Recipe, Written, packed, unpacked
 from baco_eval.sweep.store import Key
 from baco_eval.sweep.work import Chunk, Work, texts_of
@@ -46,8 +47,9 @@ class Worker:
         return packed(Ready(_machine()))
 
     def write(self, order: bytes) -> Iterator[bytes]:
-        """Answer Written for each text that lacks, or Failed at last."""
+        """Answer Written for each text that lacks, or Failed at last. At first every prompt is looked at."""
         try:
+            self._open.check()
             for text, seconds in self._open.texts(unpacked(order, Order)):
                 yield packed(Written(text, seconds))
         except BacoError as error:  # says which setting and prompt
@@ -75,6 +77,15 @@ class _Open:
         cells = cells_of(config, plugins)
         work = Work(config, plugins, recipe.prompts, cells, recipe.manifest, {}, _silent)
         return cls(config, recipe, {cell.setting.key: cell for cell in cells}, work.opened())
+
+    def check(self) -> None:
+        """Raise BacoError, the first time, for any text of the sweep that cannot be asked for."""
+        self._checked  # noqa: B018  (checks)
+
+    @cached_property
+    def _checked(self) -> bool:
+        check_asked(list(self.cells.values()), self.opened, self.recipe.prompts, self.config.n)
+        return True
 
     def texts(self, order: Order) -> Iterator[tuple[Generation, float]]:
         """Yield the texts of an order as they are finished."""
