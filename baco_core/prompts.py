@@ -39,6 +39,13 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenIds:
+    """A prompt as token ids of the aligned model, to be read as they are."""
+
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A prompt and a good answer to it, shown to the base model before the prompt."""
 
