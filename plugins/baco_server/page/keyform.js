@@ -20,12 +20,18 @@ export function askForKey(onkey) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     keepKey(input.value.trim());
-    place().hidden = true;
+    dropKeyForm();
     onkey();
   });
   place().replaceChildren(form);
   place().hidden = false;
   input.focus();
+}
+
+/** The form is not needed, or not any more. */
+export function dropKeyForm() {
+  place().replaceChildren();
+  place().hidden = true;
 }
 
 const place = () => byId("key-form");

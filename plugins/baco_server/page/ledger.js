@@ -12,7 +12,7 @@ export class Ledger {
     this.body = el("tbody");
     const head = el("tr", {}, ...HEADINGS.map((text) => (text ? el("th", { scope: "col" }, text) : el("td"))));
     const table = el("table", {}, el("thead", {}, head), this.body);
-    this.node = el("details", { className: "turned", open: true }, el("summary", {}, "Written before"), table);
+    this.node = el("details", { className: "turned", open: true }, el("summary", {}, "So far"), table);
   }
 
   add(run) {

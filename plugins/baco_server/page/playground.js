@@ -6,7 +6,7 @@ import { byId } from "./dom.js";
 import { Failure } from "./failure.js";
 import { Inspector } from "./inspector.js";
 import { storedKey } from "./key.js";
-import { askForKey } from "./keyform.js";
+import { askForKey, dropKeyForm } from "./keyform.js";
 import { Ledger } from "./ledger.js";
 import { fromFragment, toFragment } from "./link.js";
 import { clearNotice, showFailure, showWait } from "./notice.js";
@@ -88,6 +88,7 @@ export class Playground {
     main.dataset.mode = mode;
     byId("system-field").hidden = byId("new-chat").hidden = mode !== "chat";
     byId("prompt").labels[0].textContent = mode === "chat" ? "Message" : "Prompt";
+    byId("prompt").placeholder = mode === "chat" ? "Say something." : "Tell me a story about a lighthouse.";
     if (mode === "chat") byId("results").after(composer);
     else main.prepend(composer);
     this.startOver();
@@ -164,6 +165,7 @@ export class Playground {
     const run = new Run(settings, bodyOf({ ...settings, seed }, messages));
     run.messages = messages;
     this.show(run);
+    this.reveal();
     await this.follow(run);
     if (this.run !== run) return; // somebody went elsewhere meanwhile
     if (run.tokens === 0 && run.failure) this.undo(before);
@@ -171,6 +173,13 @@ export class Playground {
     this.ledger.show(this.run);
     this.offerRewrite();
     if (run.failure) this.fail(run.failure, () => this.perform(settings, messages, seed));
+  }
+
+  /** Where the texts begin below the fold (a phone, a long conversation), go there. */
+  reveal() {
+    const { head } = this.view;
+    const { top } = head.getBoundingClientRect();
+    if (top < 0 || top > 0.6 * innerHeight) head.scrollIntoView({ block: "start" });
   }
 
   async follow(run) {
@@ -213,6 +222,7 @@ export class Playground {
   /** Show a run, one being written or an earlier one. The tools stay where they are, and so does the focus. */
   show(run) {
     clearNotice();
+    dropKeyForm();
     this.inspector.hide();
     const shown = this.view;
     this.run = run;
