@@ -2,6 +2,8 @@
 
 import { byId } from "./dom.js";
 
+const BEYOND = 0.05;
+
 /** Calls `onturn` when a turn is done: at the end of a drag, or when a number was typed. */
 export class Knob {
   constructor(onturn) {
@@ -12,19 +14,22 @@ export class Knob {
     for (const input of [this.slider, this.number]) input.addEventListener("change", onturn);
   }
 
-  /** Show the range `{default, minimum, maximum}` of a router and how it reads gamma; null hides the knob. */
-  show(range, about) {
+  /**
+   * Show the range `{default, minimum, maximum}` of a router and how it reads gamma; null hides the knob.
+   * `own` is the pair's gamma. A side without a limit ends a little beyond where most routers have their end point.
+   */
+  show(range, about, own = null) {
     byId("knob").hidden = !range;
     this.range = range;
     if (!range) return;
-    const low = range.minimum ?? 0;
-    const high = range.maximum ?? Math.max(1, 2 * range.default || 0);
-    const step = 10 ** Math.floor(Math.log10((high - low) / 100));
-    Object.assign(this.slider, { min: low, max: high, step });
+    const start = [own, range.default].find(Number.isFinite) ?? 1; // infinity comes as text
+    const low = range.minimum ?? Math.min(-BEYOND, 2 * start);
+    const high = range.maximum ?? Math.max(1 + BEYOND, 2 * start);
+    Object.assign(this.slider, { min: low, max: high, step: 10 ** Math.floor(Math.log10((high - low) / 100)) });
     byId("gamma-low").textContent = shown(low);
     byId("gamma-high").textContent = shown(high);
     byId("gamma-about").textContent = about;
-    this.set(Number.isFinite(range.default) ? range.default : high); // infinity comes as text
+    this.set(start);
   }
 
   /** gamma, or null where the router has none. */

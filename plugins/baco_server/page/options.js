@@ -10,16 +10,16 @@ export class Options {
     this.controls = [];
   }
 
-  /** Show the controls of a schema's properties, but those named in `without`. */
-  show(schema, without = []) {
+  /** Show the controls of a schema's properties, but those named in `without`; `own` are the pair's own values. */
+  show(schema, without = [], own = {}) {
     const names = Object.keys(schema?.properties ?? {}).filter((name) => !without.includes(name));
     const required = schema?.required ?? [];
-    this.controls = names.map((name) => controlOf(name, schema.properties[name], required.includes(name)));
+    this.controls = names.map((name) => controlOf(name, schema.properties[name], required.includes(name), own[name]));
     this.place.replaceChildren(...this.controls.map((control) => control.node));
     this.place.onchange = this.onchange;
   }
 
-  /** Return what differs from the defaults. Raises SyntaxError where JSON was typed that is none. */
+  /** Return what differs from what holds anyway: the pair's own values, or the defaults. Raises SyntaxError where JSON was typed that is none. */
   values() {
     const given = this.controls.map(({ name, read, initial }) => [name, read(), initial]);
     return Object.fromEntries(given.filter(([, value, initial]) => differs(value, initial)).map(([name, value]) => [name, value]));
@@ -32,9 +32,9 @@ export class Options {
 
 const differs = (value, initial) => value !== undefined && JSON.stringify(value) !== JSON.stringify(initial);
 
-function controlOf(name, schema, required) {
+function controlOf(name, schema, required, own) {
   const kind = plain(schema);
-  const initial = schema.default ?? kind.default;
+  const initial = own ?? schema.default ?? kind.default;
   const { input, read, write, beside } = makerOf(kind)(kind);
   const id = `option-${name}`;
   Object.assign(input, { id, required });

@@ -255,7 +255,7 @@ export class Playground {
   /** Take over the settings of a link. Nothing is written before somebody says so. */
   open(hash) {
     const settings = fromFragment(hash);
-    if (!Object.keys(settings).length || !this.settings.models) return;
+    if (!Object.keys(settings).length || !this.settings.models.length) return;
     if (["prompt", "chat"].includes(settings.mode)) this.setMode(settings.mode);
     this.startOver();
     this.settings.write(settings);

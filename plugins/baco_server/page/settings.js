@@ -9,6 +9,7 @@ export class Settings {
   constructor(onchange, onturn) {
     this.knob = new Knob(onturn);
     this.options = new Options(byId("options"), onchange);
+    this.models = [];
     this.routers = [];
     byId("router").addEventListener("change", () => this.showRouter());
     byId("pair").addEventListener("change", () => this.showPair());
@@ -29,27 +30,30 @@ export class Settings {
     this.models = models.filter(({ id }, _, all) => isPair(id, all));
     this.routers = routers;
     byId("pair").replaceChildren(...this.models.map(({ id }) => el("option", { value: id }, id)));
-    byId("router").replaceChildren(...routers.map(({ name }) => el("option", { value: name }, name)));
     this.showPair();
   }
 
-  /** Show a pair's own router, where the server names it. */
+  /** Show the routers that requests of a pair may name, its own first of all. */
   showPair() {
-    const own = this.models.find(({ id }) => id === byId("pair").value)?.baco ?? {};
-    const names = this.routers.map(({ name }) => name);
-    byId("router").value = [own.router, "p-punc", names[0]].find((name) => names.includes(name)) ?? "";
-    this.showRouter(own.gamma, own.options);
+    const allowed = this.pair?.routers;
+    const names = this.routers.map(({ name }) => name).filter((name) => allowed?.includes(name) ?? true);
+    byId("router").replaceChildren(...names.map((name) => el("option", { value: name }, name)));
+    byId("router").value = [this.pair?.router, "p-punc", names[0]].find((name) => names.includes(name)) ?? "";
+    this.showRouter();
   }
 
-  showRouter(gamma = null, options = null) {
-    const router = this.router;
-    const [about = ""] = (router?.description ?? "").split("\n\n");
-    byId("router-about").textContent = about;
+  showRouter() {
+    const { router } = this;
     const schema = router?.options ?? {};
-    this.knob.show(router?.gamma ?? null, schema.properties?.gamma?.description ?? "");
-    this.options.show(schema, router?.gamma ? ["gamma"] : []);
-    if (gamma !== null && router?.gamma) this.knob.set(gamma);
-    if (options) this.options.set(options);
+    const own = router?.name === this.pair?.router ? (this.pair ?? {}) : {};
+    byId("router-about").textContent = (router?.description ?? "").split("\n\n")[0];
+    this.knob.show(router?.gamma ?? null, schema.properties?.gamma?.description ?? "", own.gamma);
+    this.options.show(schema, router?.gamma ? ["gamma"] : [], own.options);
+  }
+
+  /** What the server tells of the pair that is chosen. */
+  get pair() {
+    return this.models.find(({ id }) => id === byId("pair").value)?.baco;
   }
 
   get router() {
@@ -81,8 +85,11 @@ export class Settings {
   /** Show settings, such as those of a link; what the server does not have is passed over. */
   write(settings) {
     if (this.models.some(({ id }) => id === settings.pair)) byId("pair").value = settings.pair;
-    if (this.routers.some(({ name }) => name === settings.router)) byId("router").value = settings.router;
-    this.showRouter(settings.gamma ?? null, settings.options ?? null);
+    this.showPair();
+    if ([...byId("router").options].some(({ value }) => value === settings.router)) byId("router").value = settings.router;
+    this.showRouter();
+    if ("gamma" in settings) this.knob.set(settings.gamma);
+    if (settings.options) this.options.set(settings.options);
     const fields = { n: "n", temperature: "temperature", maxTokens: "max-tokens", seed: "seed", system: "system" };
     for (const [name, id] of Object.entries(fields)) if (name in settings) byId(id).value = settings[name] ?? "";
   }

@@ -21,42 +21,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 FAULTS = ("!busy", "!refused", "!closing", "!cut", "!failed", "!slow", "!crash")
-POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 OPENINGS = ("Once upon a time, there was", "In a small town by the sea lived", "Nobody had seen", "One day,")
-BASE = [
-    "gulls",
-    "moss",
-    "tide",
-    "lantern",
-    "rust",
-    "herring",
-    "whisper",
-    "salt",
-    "oddly",
-    "crooked",
-    "amber",
-    "thunder",
-]
-ALIGNED = [
-    "a",
-    "little",
-    "girl",
-    "named",
-    "Lily",
-    "who",
-    "was",
-    "very",
-    "happy",
-    "and",
-    "she",
-    "went",
-    "to",
-    "the",
-    "park",
-    "with",
-    "her",
-    "mom",
-]
+BASE = ("gulls", "moss", "tide", "lantern", "rust", "herring", "salt", "oddly", "crooked", "amber")
+ALIGNED = ("a", "little", "girl", "named", "Lily", "was", "very", "happy", "and", "went", "home")
 
 
 def router(name: str, default: float | None, high: float, **options: Any) -> dict[str, Any]:
