@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,6 @@ def _telemetry(server: ServerConfig) -> Any:
     """Return FastAPI's settings of OpenTelemetry: all off, or spans and counts without any message."""
     if not server.opentelemetry:
         return {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-    try:
-        import opentelemetry.sdk  # noqa: F401
-    except ImportError as error:
-        raise ConfigError("server.opentelemetry: it needs pip install 'baco[otel]'.") from error
+    if find_spec("opentelemetry.sdk") is None:
+        raise ConfigError("server.opentelemetry: it needs pip install 'baco[otel]'.")
     return {"tracing": True, "metrics": True, "logs": False, "operation_spans": False, "auto_configure": True}

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from baco_core.config import Config, Part
+from baco_core.config import Config, DecodeConfig, Part
 from baco_core.plugins import Plugins
 from baco_core.source import Source
 from baco_server.api.errors import ApiError, refused
@@ -52,7 +52,7 @@ def config_of(
     )
 
 
-def _decode(asked: Asked, config: Config, server: ServerConfig, most: int | None, seed: int) -> Any:
+def _decode(asked: Asked, config: Config, server: ServerConfig, most: int | None, seed: int) -> DecodeConfig:
     if asked.n is not None and asked.n > server.max_n:
         raise refused(f"n: at most {server.max_n} texts can be asked for, not {asked.n}.", "n")
     if most is not None and most > server.max_new_tokens:
@@ -61,7 +61,7 @@ def _decode(asked: Asked, config: Config, server: ServerConfig, most: int | None
         )
     field = asked.baco or NO_FIELD
     stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop
-    given = {
+    given: dict[str, Any] = {
         "n": asked.n or 1,
         "seed": seed,
         "max_new_tokens": most,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -84,8 +83,8 @@ def _prompts(asked: CompletionRequest, posed: Posed) -> list[str | TokenIds]:
     if isinstance(given, str):
         return [given]
     if isinstance(given[0], int):
-        return [_ids(cast(list[int], given), posed)]
-    return [one if isinstance(one, str) else _ids(cast(list[int], one), posed) for one in given]
+        return [_ids(given, posed)]
+    return [one if isinstance(one, str) else _ids(one, posed) for one in given]
 
 
 def _ids(token_ids: list[int], posed: Posed) -> TokenIds:

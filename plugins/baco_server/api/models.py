@@ -127,7 +127,8 @@ def _model(model_id: str, state: State) -> Json:
 def _context(name: str, pairs: Pairs) -> int | None:
     if name not in pairs.served:
         return None
-    return min(model.context_limit for model in pairs.served[name].pipeline.pair.models)
+    limits = [model.context_limit for model in pairs.served[name].pipeline.pair.models]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _router(name: str, pairs: Pairs) -> Json:

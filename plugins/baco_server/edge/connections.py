@@ -45,7 +45,7 @@ class PatientProtocol(H11Protocol):
             self._reading = self.loop.call_later(self.read_seconds, self._give_up, "sent no request")
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._reading = _cancelled(self._reading)
+            self._heard()
 
     def pause_writing(self) -> None:
         """Wait for a reader that has fallen behind."""
@@ -55,23 +55,25 @@ class PatientProtocol(H11Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         super().resume_writing()
-        self._stalled = _cancelled(self._stalled)
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        self._reading, self._stalled = _cancelled(self._reading), _cancelled(self._stalled)
-        super().connection_lost(exc)
+        self._heard()
+        super().connection_lost(exc)  # which resumes writing
+
+    def _heard(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _give_up(self, what: str) -> None:
         if not self.transport.is_closing() or self.flow.write_paused:
             client = self.client[0] if self.client else ""
-            log.warning("a client %s in time and was dropped", what, extra={FIELDS: {"client": client}})
+            log.info("a client %s in time and was dropped", what, extra={FIELDS: {"client": client}})
             self.transport.abort()
-
-
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
 
 
 def protocol_of(config: ServerConfig) -> type[PatientProtocol]:
@@ -117,7 +119,7 @@ class Server(uvicorn.Server):
             await self._on_closing()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Turn SIGINT and SIGTERM into a graceful end; unlike uvicorn's own, do not raise them again."""
         if threading.current_thread() is not threading.main_thread():
             yield
