@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-import msgspec
-
 from baco_core.config import Config, Part, plain_data
 from baco_core.pipeline import Pipeline
 
@@ -19,7 +17,7 @@ class Pipelines:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._built: OrderedDict[tuple[bytes, bytes], Pipeline] = OrderedDict()
+        self._built: OrderedDict[tuple[str, str], Pipeline] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, config: Config) -> Pipeline:
@@ -38,5 +36,5 @@ class Pipelines:
         return made
 
 
-def _key(part: Part) -> bytes:
-    return msgspec.json.encode(plain_data(part), order="deterministic")
+def _key(part: Part) -> str:
+    return repr(plain_data(part))  # JSON knows neither infinity nor keys that are numbers (logit_bias)
