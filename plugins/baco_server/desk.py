@@ -106,7 +106,7 @@ class Desk:
             self._check_open(full=False)
             self._arrivals.append(order)
             self._changed.notify()
-        return Job(order)
+        return order.job
 
     def figures(self) -> DeskFigures:
         """Return how the desk stands."""
@@ -184,7 +184,7 @@ class Desk:
         now = time.monotonic()
         closed = self._closing_at is not None and now >= self._closing_at
         for order in self._shift.rota:
-            if order.cancelled:
+            if order.job.cancelled:
                 self._shift.end(order, "cancelled")
             elif order.is_due(now):
                 self._shift.end(order, "deadline")

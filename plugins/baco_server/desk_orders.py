@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from baco_core.events import Sample, Usage
+from baco_core.lane import Prefix
 from baco_core.pipeline import Pipeline, Reading
 from baco_core.samples import Text
 from baco_core.schedules import Schedule
@@ -21,18 +22,19 @@ Tell = Callable[[Told], None]
 class Job:
     """A request that a desk has taken on, for whoever asked."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
-
-    @property
-    def prompt_tokens(self) -> int:
+    def __init__(self, prompt_tokens: int, prefix: Prefix) -> None:
+        self.prompt_tokens = prompt_tokens
         """Tokens of the prompt as the aligned model reads it."""
-        return self._order.prompt_tokens
+        self.cancelled = False
+        """Whether `cancel` was called."""
+        self._cached_tokens = 0
+        self._prefix: Prefix | None = prefix
 
     @property
     def cached_tokens(self) -> int:
         """How many of them had been read for an earlier request; known when reading begins, 0 before."""
-        return self._order.reading.prefixes[Source.ALIGNED].begun
+        prefix = self._prefix
+        return self._cached_tokens if prefix is None else prefix.begun
 
     def cancel(self) -> None:
         """End the request, from any thread: within one chunk, also while its prompt is being read.
@@ -40,7 +42,11 @@ class Job:
         What was read of the prompt stays kept. Nothing more is told but `Finished("cancelled")`; nothing at
         all when the request has ended already.
         """
-        self._order.cancelled = True
+        self.cancelled = True
+
+    def settle(self) -> None:
+        """Hold on to nothing that was read: the request has ended."""
+        self._cached_tokens, self._prefix = self.cached_tokens, None
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +70,7 @@ class Order:
     tell: Tell
     came: float
     """When it was asked, in seconds of the monotonic clock."""
-    cancelled: bool = False
+    job: Job = field(init=False)
     begun: int = 0
     """Texts that were begun."""
     scored: bool = True
@@ -77,11 +83,8 @@ class Order:
     def __post_init__(self) -> None:
         """Note whether scores come first."""
         self.scored = self.ask.score is None
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Tokens of the prompt as the aligned model reads it."""
-        return len(self.reading.contexts[Source.ALIGNED])
+        prompt_tokens = len(self.reading.contexts[Source.ALIGNED])
+        self.job = Job(prompt_tokens, self.reading.prefixes[Source.ALIGNED])
 
     @property
     def texts(self) -> int:
@@ -127,6 +130,6 @@ class Order:
         begun = [one.text for one in (*self.writing, *self.paused)]
         drafts = [(one.decoding.draft, one.writer) for one in begun]
         samples = [writer.sample(draft.drafted, draft.accepted) for draft, writer in drafts]
-        usage = Usage(self.prompt_tokens, 0, 0, 0, 0, 0)
+        usage = Usage(self.job.prompt_tokens, 0, 0, 0, 0, 0)
         samples += [Sample(index, "", "length", (), usage) for index in range(self.begun, self.texts)]
         return sorted(samples, key=lambda sample: sample.index)

@@ -138,13 +138,13 @@ class Shift:
         self._tell(order, item)
 
     def _tell(self, order: Order, item: Told) -> None:
-        if order.cancelled and not isinstance(item, Finished | Failed):
+        if order.job.cancelled and not isinstance(item, Finished | Failed):
             return
         try:
             order.tell(item)
         except Exception:  # nobody listens any more
             _LOGGER.exception("a listener raised; its request is cancelled")
-            order.cancelled = True
+            order.job.cancelled = True
 
     def _count(self, writing: Writing, now: float) -> None:
         if writing.told_at is not None:
@@ -194,11 +194,14 @@ class Shift:
         order.scoring = None
 
     def _finish(self, order: Order, last: Finished | Failed) -> None:
+        if order.job.cancelled and isinstance(last, Finished):
+            last = Finished("cancelled")  # something may not have been told
         self._counts.requests["failed" if isinstance(last, Failed) else last.ended] += 1
         self._counts.request.add(time.monotonic() - order.came)
         for prefix in order.reading.prefixes.values():
             self._counts.prompt_tokens_read += prefix.length - prefix.begun
             self._counts.prompt_tokens_reused += prefix.begun
+        order.job.settle()
         self._tell(order, last)
 
 
