@@ -60,10 +60,10 @@ export class Card {
     if (span.textContent !== text) span.textContent = text;
   }
 
-  /** Space before a word is coloured between words of one author only: a line must not end in a lone stripe. */
+  /** Space is coloured between words of one author only: no line ends in a lone stripe. None stands before the text. */
   make(word, lead, before) {
     const joins = before?.source === word.source && !lead.includes("\n");
-    if (lead) this.text.append(joins ? el("span", { className: `gap ${word.source}` }, lead) : lead);
+    if (lead && before) this.text.append(joins ? el("span", { className: `gap ${word.source}` }, lead) : lead);
     const span = el("span", { className: `word ${word.source ?? ""}` });
     if (word.text.length > lead.length) span.tabIndex = this.spans.some((one) => one.tabIndex === 0) ? -1 : 0;
     wordOf.set(span, word);

@@ -29,3 +29,8 @@ export function icon(path) {
   node.append(line);
   return node;
 }
+
+/** Return text as nodes; what stands between backticks is code. */
+export function prose(text) {
+  return text.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+}

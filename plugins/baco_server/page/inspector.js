@@ -92,7 +92,7 @@ function why({ signal, threshold, reason }) {
   if (signal === null && !reason) return ["Nobody was asked here: its author went on."];
   if (signal === null) return [`Decided by: ${reason}`];
   const held = threshold === null ? [] : [`, ${signal < threshold ? "below" : "not below"} the threshold `, el("b", {}, figure(threshold))];
-  return [`Signal${reason ? `, ${reason}` : ""}: `, el("b", {}, figure(signal)), ...held];
+  return [`Signal${reason ? ` (${reason})` : ""}: `, el("b", {}, figure(signal)), ...held];
 }
 
 function top(source, token) {

@@ -1,6 +1,6 @@
 /** Controls for a router's options, made from their JSON schema. */
 
-import { el } from "./dom.js";
+import { el, prose } from "./dom.js";
 
 /** Shows one schema at a time in `place`; `onchange` is called after a change. */
 export class Options {
@@ -39,7 +39,7 @@ function controlOf(name, schema, required, own) {
   const id = `option-${name}`;
   Object.assign(input, { id, required });
   if (initial !== undefined) write(initial);
-  const about = schema.description ? el("p", { className: "hint", id: `${id}-about` }, schema.description) : null;
+  const about = schema.description ? el("p", { className: "hint", id: `${id}-about` }, ...prose(schema.description)) : null;
   if (about) input.setAttribute("aria-describedby", about.id);
   const label = el("label", { htmlFor: id }, name.replaceAll("_", " "));
   const node = kind.type === "boolean"

@@ -1,6 +1,6 @@
 /** The form of settings: pair, router and its options, sampling. */
 
-import { byId, el } from "./dom.js";
+import { byId, el, prose } from "./dom.js";
 import { Knob } from "./knob.js";
 import { Options } from "./options.js";
 
@@ -46,7 +46,7 @@ export class Settings {
     const { router } = this;
     const schema = router?.options ?? {};
     const own = router?.name === this.pair?.router ? (this.pair ?? {}) : {};
-    byId("router-about").textContent = (router?.description ?? "").split("\n\n")[0];
+    byId("router-about").replaceChildren(...prose((router?.description ?? "").split("\n\n")[0]));
     this.knob.show(router?.gamma ?? null, schema.properties?.gamma?.description ?? "", own.gamma);
     this.options.show(schema, router?.gamma ? ["gamma"] : [], own.options);
   }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +58,21 @@ def visiting(browser: Any) -> Iterator[Visiting]:
         made.context.close()
         assert made.complaints == []
         assert [url for url in made.requests if not url.startswith((made.url, "data:"))] == []
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of `baco serve` with the embedded pair."""
+    command = [sys.executable, "-m", "baco_core.cli", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        assert running.stdout is not None
+        lines = iter(running.stdout.readline, "")
+        said = next(found for line in lines if (found := re.search(r"http://[\d.:]+", line)))
+        reader = threading.Thread(target=running.stdout.read, daemon=True)  # its log must not fill the pipe
+        reader.start()
+        yield f"{said[0]}/"
+        running.terminate()
+        reader.join(30)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def words(body: dict[str, Any], index: int) -> list[dict[str, Any]]:
     gamma = told.get("gamma", 0.5)
     opening = coin.choice(OPENINGS).split()
     tokens = []
-    for position in range(min(body["max_tokens"], 90)):
+    for position in range(min(body["max_tokens"], 40)):
         signal = coin.random()
         source = "base" if signal < gamma else "aligned"
         pool = opening if position < len(opening) else BASE if source == "base" else ALIGNED
@@ -89,6 +89,8 @@ class StandIn:
         self.bodies: list[dict[str, Any]] = []
         self.cancelled = 0
         self.pause = 0.004
+        self.words: tuple[str, ...] = ()
+        """What to write, where it matters."""
         self.busy = 1
         """How many requests `!busy` refuses."""
         routes = [
@@ -151,6 +153,9 @@ class StandIn:
     async def events(self, body: dict[str, Any], prompt: str) -> AsyncIterator[str]:
         """Yield what is sent, as text."""
         texts = [words(body, index) for index in range(body["n"])]
+        for tokens in texts:
+            for token, text in zip(tokens, self.words, strict=False):
+                token["text"] = text
         yield ": still here\n\n"
         for position, tokens in enumerate(zip(*texts, strict=True)):
             await asyncio.sleep(0.5 if prompt.startswith("!slow") and position > 8 else self.pause)
