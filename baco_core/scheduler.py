@@ -143,7 +143,7 @@ class Scheduler:
     def _fail(self, reader: Reader, error: Exception) -> None:
         if self._failed is None:
             raise error
-        if reader in self._readers:
+        if not reader.ended:  # it may be paused
             self.drop(reader)
             self._failed(reader, error)
 

@@ -28,6 +28,11 @@ class Ask:
     write: bool = True
     """Whether to write texts at all; False for scores alone."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError when nothing is asked for."""
+        if not self.write and self.score is None:
+            raise ValueError("a request that writes nothing must ask for scores")
+
 
 @dataclass(frozen=True, slots=True)
 class DeskLimits:

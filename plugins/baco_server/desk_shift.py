@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import replace
 
+from baco_core.decode import Step
 from baco_core.engine import Engine, Inline, Threads
 from baco_core.errors import ModelError
 from baco_core.events import Sample, TokenEvent
@@ -46,7 +47,7 @@ class Shift:
             for reader, step in self._scheduler.turn():
                 writing = self._readers.get(reader)
                 if isinstance(writing, Writing):  # else it has reached a stop string
-                    self._write(writing, reader, writing.text.write(step), now())
+                    self._write(writing, step, now())
         self._look_after_scores()
         self._look_after_failures()
 
@@ -109,18 +110,16 @@ class Shift:
     def _pause(self, order: Order) -> None:
         writing = order.writing.pop()
         order.paused.append(writing)
-        del self._readers[writing.text.decoding]
         self._scheduler.pause(writing.text.decoding)
 
-    def _write(self, writing: Writing, reader: Reader, ended: bool, now: float) -> None:
-        """Tell what one step has added to a text."""
+    def _write(self, writing: Writing, step: Step, now: float) -> None:
+        """Add a step to a text, and tell what it says."""
         order = writing.order
-        if ended:
-            order.writing.remove(writing)
-            del self._readers[reader]
-            self._scheduler.drop(reader)
-        self._count(writing, now)
         try:
+            if writing.text.write(step):
+                order.writing.remove(writing)
+                self._drop(writing.text.decoding)
+            self._count(writing, now)
             while writing.text.untold:
                 self._show(order, writing.text.untold.popleft())
         except Exception as error:
@@ -158,7 +157,7 @@ class Shift:
         for order in self.rota:
             scoring = order.scoring
             if scoring is not None and scoring.ended:
-                self._readers.pop(scoring)
+                self._drop(scoring)
                 order.scoring, order.scored = None, True
                 self._tell(order, order.scores(scoring))
                 self._finish_if_complete(order)
@@ -187,11 +186,14 @@ class Shift:
         self.rota.remove(order)
         readers: list[Reader] = [one.text.decoding for one in (*order.writing, *order.paused)]
         for reader in [*readers, *([order.scoring] if order.scoring else [])]:
-            self._readers.pop(reader, None)
-            self._scheduler.drop(reader)
+            self._drop(reader)
         order.writing.clear()
         order.paused.clear()
         order.scoring = None
+
+    def _drop(self, reader: Reader) -> None:
+        self._readers.pop(reader, None)
+        self._scheduler.drop(reader)
 
     def _finish(self, order: Order, last: Finished | Failed) -> None:
         if order.job.cancelled and isinstance(last, Finished):
