@@ -19,8 +19,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT = 20_000
-"""Milliseconds that anything on the page may take."""
+WAIT = 120_000
+"""Milliseconds that anything on the page may take: a busy machine is no failure."""
 
 
 class Visit:

@@ -179,10 +179,9 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(server: str, visiting: Visi
     assert page.evaluate(width) == 360
     page.locator("#more summary").tap()
     assert page.evaluate(width) == 360
-    small = page.evaluate(
-        "[...document.querySelectorAll('button, select, summary')].filter((node) => node.offsetParent)"
-        ".map((node) => [node.textContent, node.getBoundingClientRect().height]).filter(([, high]) => high < 24)"
-    )
+    shown = "[...document.querySelectorAll('button, select, summary')].filter((node) => node.offsetParent)"
+    high = "map((node) => [node.textContent, node.getBoundingClientRect().height])"
+    small = page.evaluate(f"{shown}.{high}.filter(([, pixels]) => pixels < 24)")
     assert small == [], "targets are large enough for a finger"
 
 
@@ -234,8 +233,12 @@ def test_screen_readers_hear_the_beginning_and_the_end_and_no_word_between(
 ) -> None:
     _, page = opened(visiting, server)
     page.evaluate(
-        "() => { window.heard = []; new MutationObserver(() => window.heard.push(document.getElementById('status')"
-        ".textContent)).observe(document.getElementById('status'), { childList: true }) }"
+        """() => {
+            const status = document.getElementById("status");
+            window.heard = [];
+            const watch = new MutationObserver(() => window.heard.push(status.textContent));
+            watch.observe(status, { childList: true });
+        }"""
     )
     write(page, PROMPT)
     heard = page.evaluate("window.heard")
