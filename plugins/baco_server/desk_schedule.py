@@ -9,7 +9,7 @@ from baco_core.schedules import Schedule
 def schedule_of(pipeline: Pipeline) -> Schedule:
     """Return the schedule of a request's texts: the one asked for, else that of its plan.
 
-    None changes what they say. In company, too, guessing pays: with eight texts on `tiny` it took 37 passes of
-    each model where `lazy` took 49, since a text less often waits for a pass that others have just missed.
+    None changes what they say. In company, too, guessing pays: eight texts of 20 tokens on `tiny` took
+    38 and 35 passes of the models, 49 and 44 with `lazy`, where a text that missed a pass waits for the next.
     """
     return pipeline.plan.schedule
