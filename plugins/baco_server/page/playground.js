@@ -2,6 +2,7 @@
 
 import { wordAt } from "./card.js";
 import { Chat } from "./chat.js";
+import { Composer } from "./composer.js";
 import { byId } from "./dom.js";
 import { Failure } from "./failure.js";
 import { Inspector } from "./inspector.js";
@@ -23,20 +24,19 @@ const LOADING = 2000; // milliseconds between two looks at a server that loads i
 export class Playground {
   constructor() {
     this.chat = new Chat();
+    this.composer = new Composer({
+      onwrite: () => this.write(),
+      onstop: () => this.stop(),
+      onnew: () => this.startOver(),
+      onmode: () => this.startOver(),
+    });
     this.ledger = new Ledger((run) => this.show(run));
     this.settings = new Settings(() => this.offerRewrite(), () => this.turned());
     this.inspector = new Inspector(byId("results"), wordAt);
     this.tools = toolsOf(this.acts());
     this.run = null; // the run on show
     this.aborter = null; // of the run being written
-    this.listen();
-  }
-
-  listen() {
-    byId("composer").addEventListener("submit", (event) => this.submit(event));
-    byId("stop").addEventListener("click", () => this.stop());
-    byId("new-chat").addEventListener("click", () => this.startOver());
-    document.querySelectorAll("[name=mode]").forEach((radio) => radio.addEventListener("change", () => this.setMode(radio.value)));
+    this.era = 0; // a new one begins where what is being written is of no use any more
     document.addEventListener("keydown", (event) => this.key(event));
     addEventListener("hashchange", () => this.open(location.hash));
   }
@@ -54,12 +54,12 @@ export class Playground {
 
   /** Ask the server what it has, then show it. */
   async begin() {
-    this.setBusy(true, "Asking the server what it has.");
+    this.composer.setBusy(true, "Asking the server what it has.");
     try {
       const [models, routers] = await Promise.all([list("v1/models"), list("v1/routers")]);
       this.settings.offer(models, routers);
       clearNotice();
-      this.setBusy(false, "");
+      this.composer.setBusy(false, "");
       this.open(location.hash);
       if (!this.run) this.rest();
     } catch (error) {
@@ -68,31 +68,11 @@ export class Playground {
   }
 
   beginLater(failure) {
-    this.setBusy(true, "");
+    this.composer.setBusy(true, "");
     if (failure.kind === "key") return askForKey(() => this.begin());
     if (failure.kind !== "closing") return showFailure(failure, () => this.begin());
     showWait("The server is getting ready", "It loads its models. This page looks again every two seconds.");
     return setTimeout(() => this.begin(), LOADING);
-  }
-
-  get mode() {
-    return document.querySelector("[name=mode]:checked").value;
-  }
-
-  /** In a conversation the composer stands below what was said, for eyes and keyboard alike. */
-  setMode(mode) {
-    const [main, composer] = [document.querySelector("main"), byId("composer")];
-    document.querySelector(`[name=mode][value=${mode}]`).checked = true;
-    if (main.dataset.mode === mode) return;
-    this.stop();
-    main.dataset.mode = mode;
-    byId("system-field").hidden = byId("new-chat").hidden = mode !== "chat";
-    byId("prompt").labels[0].textContent = mode === "chat" ? "Message" : "Prompt";
-    byId("prompt").placeholder = mode === "chat" ? "Say something." : "Tell me a story about a lighthouse.";
-    if (mode === "chat") byId("results").after(composer);
-    else main.prepend(composer);
-    this.startOver();
-    document.querySelector(`[name=mode][value=${mode}]`).focus();
   }
 
   startOver() {
@@ -100,6 +80,7 @@ export class Playground {
     this.chat.clear();
     this.ledger.clear();
     this.run = null;
+    this.era += 1;
     clearNotice();
     this.rest();
   }
@@ -107,30 +88,25 @@ export class Playground {
   /** Show the empty state. */
   rest() {
     const pick = (text) => {
-      byId("prompt").value = text;
+      this.composer.prompt = text;
       this.write();
     };
     byId("run").replaceChildren(...(this.chat.turns.length ? [] : [welcome(pick)]));
   }
 
-  submit(event) {
-    event.preventDefault();
-    this.write();
-  }
-
   /** Write what stands in the composer. */
   write() {
-    if (byId("write").getAttribute("aria-disabled") === "true") return;
-    const prompt = byId("prompt").value.trim();
+    const { isBusy, mode, prompt } = this.composer;
+    if (isBusy) return;
     if (!prompt) {
-      byId("prompt").focus();
-      this.say("Write a prompt first.");
+      this.composer.focus();
+      this.composer.say("Write a prompt first.");
       return;
     }
     const settings = this.read();
     if (!settings) return;
-    if (this.mode === "chat") this.settle();
-    const messages = this.mode === "chat" ? this.chat.messages(prompt) : [];
+    if (mode === "chat") this.settle();
+    const messages = mode === "chat" ? this.chat.messages(prompt) : [];
     this.perform({ ...settings, prompt }, messages, settings.seed ?? randomSeed());
   }
 
@@ -138,14 +114,14 @@ export class Playground {
   rewrite(seed) {
     const settings = this.read();
     if (!settings || !this.run) return;
-    const prompt = this.mode === "prompt" ? byId("prompt").value.trim() || this.run.settings.prompt : this.run.settings.prompt;
+    const prompt = (settings.mode === "prompt" && this.composer.prompt) || this.run.settings.prompt;
     this.perform({ ...settings, prompt }, this.run.messages, seed);
   }
 
   read() {
-    if (this.aborter || !this.settings.check()) return null;
+    if (this.composer.isBusy || !this.settings.check()) return null;
     try {
-      return { mode: this.mode, ...this.settings.read() };
+      return { mode: this.composer.mode, ...this.settings.read() };
     } catch (error) {
       showFailure(new Failure("refused", "An option is no JSON", error.message));
       return null;
@@ -161,18 +137,19 @@ export class Playground {
   }
 
   async perform(settings, messages, seed) {
-    const before = this.run;
+    const { run: before, era } = this;
     const run = new Run(settings, bodyOf({ ...settings, seed }, messages));
     run.messages = messages;
     this.show(run);
     this.reveal();
     await this.follow(run);
-    if (this.run !== run) return; // somebody went elsewhere meanwhile
-    if (run.tokens === 0 && run.failure) this.undo(before);
+    if (this.era !== era) return;
+    if (run.tokens === 0 && run.failure && this.run === run) this.undo(before);
     this.ledger.add(run);
     this.ledger.show(this.run);
     this.offerRewrite();
     if (run.failure) this.fail(run.failure, () => this.perform(settings, messages, seed));
+    else if (!run.wasStopped) this.turned(); // perhaps the knob was turned meanwhile
   }
 
   /** Where the texts begin below the fold (a phone, a long conversation), go there. */
@@ -186,7 +163,7 @@ export class Playground {
     this.aborter = new AbortController();
     const { signal } = this.aborter;
     const { view } = this;
-    this.setBusy(true, `Writing ${count(run.samples.length)}.`);
+    this.composer.setBusy(true, `Writing ${count(run.samples.length)}.`, true);
     try {
       for await (const chunk of stream(pathOf(run.settings), run.body, signal)) {
         if (run.settings.mode === "chat" && run.tokens === 0) this.sent(run);
@@ -199,12 +176,12 @@ export class Playground {
     }
     this.aborter = null;
     view.draw();
-    this.setBusy(false, run.failure ? "" : report(run));
+    this.composer.setBusy(false, run.failure ? "" : report(run));
   }
 
   /** The message is on its way: the composer is free for the next. */
   sent(run) {
-    if (byId("prompt").value.trim() === run.settings.prompt) byId("prompt").value = "";
+    if (this.composer.prompt === run.settings.prompt) this.composer.prompt = "";
   }
 
   /** Nothing came: what stood there before stands there again. */
@@ -256,19 +233,20 @@ export class Playground {
   open(hash) {
     const settings = fromFragment(hash);
     if (!Object.keys(settings).length || !this.settings.models.length) return;
-    if (["prompt", "chat"].includes(settings.mode)) this.setMode(settings.mode);
+    if (["prompt", "chat"].includes(settings.mode)) this.composer.setMode(settings.mode);
     this.startOver();
     this.settings.write(settings);
-    if (settings.messages && this.mode === "chat") this.chat.restore(settings.messages);
-    byId("prompt").value = settings.prompt ?? "";
-    byId("prompt").focus();
-    this.say("The settings of the link are set. Write when you like.");
+    if (settings.messages && this.composer.mode === "chat") this.chat.restore(settings.messages);
+    this.composer.prompt = settings.prompt ?? "";
+    this.composer.focus();
+    this.composer.say("The settings of the link are set. Write when you like.");
   }
 
   /** The knob was turned. */
   turned() {
     this.offerRewrite();
-    if (byId("follow").checked && this.run?.ended) this.rewrite(this.run.body.seed);
+    const isNew = this.run?.ended && this.run.settings.gamma !== this.settings.knob.value;
+    if (isNew && byId("follow").checked) this.rewrite(this.run.body.seed);
   }
 
   offerRewrite() {
@@ -286,27 +264,13 @@ export class Playground {
   stop() {
     this.aborter?.abort();
   }
-
-  /** While texts are written there is something to stop, and nothing to write. The focus is never lost. */
-  setBusy(busy, text) {
-    const [write, stop] = [byId("write"), byId("stop")];
-    write.setAttribute("aria-disabled", busy);
-    if (!this.aborter && document.activeElement === stop) write.focus();
-    stop.hidden = !this.aborter;
-    this.say(text);
-  }
-
-  say(text) {
-    byId("status").textContent = text;
-  }
 }
 
 const count = (n) => (n === 1 ? "one sample" : `${n} samples`);
 
 function report(run) {
-  const stopped = run.samples.some((sample) => sample.finish === "stopped");
   const share = run.share === null ? "" : `, ${Math.round(100 * run.share)}% of it by base`;
-  return `${stopped ? "Stopped" : "Written"}: ${count(run.samples.length)}${share}.`;
+  return `${run.wasStopped ? "Stopped" : "Written"}: ${count(run.samples.length)}${share}.`;
 }
 
 function asFailure(error) {

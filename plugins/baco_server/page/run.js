@@ -42,6 +42,10 @@ export class Run {
     this.ended = true;
   }
 
+  get wasStopped() {
+    return this.samples.some((sample) => sample.finish === "stopped");
+  }
+
   get tokens() {
     const counted = this.samples.reduce((sum, sample) => sum + sample.tokens, 0);
     return Math.max(counted, this.ended ? (this.usage?.completion_tokens ?? 0) : 0);
