@@ -14,9 +14,9 @@ from baco_core.exchange import Transcript
 from baco_core.model import Model, TokenSequence
 from baco_core.rows import Logits, Rows, largest
 
-CHUNK = 128
-"""Tokens of a context that are read at once; then other texts go on, and whoever cancels is heard. Exact
-backends read no more in one pass anyway (docs/backend.md), so that a longer one would not be quicker."""
+CHUNK = 256
+"""Tokens of a context that are read at once; then other texts go on, and whoever cancels is heard. As many
+as a backend reads in one pass or in two (docs/backend.md), so that a context takes no more passes for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,7 @@ from baco_server.desk import (
     Told,
 )
 
-LONG = "a cat sat in the light house " * 20
+LONG = "a cat sat in the light house " * 40
 """A prompt of several chunks: it is read byte by byte."""
 
 
