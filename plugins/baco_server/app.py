@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -80,6 +81,8 @@ def _handle_errors(app: FastAPI) -> None:
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
+        if error.status_code == 404 and (allowed := _methods(request)):
+            error = HTTPException(405, "Method Not Allowed", {"allow": ", ".join(allowed)})
         return from_http(error).response(record_of(request).id)
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -96,6 +99,16 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(ClientGoneError, gone)
     app.add_exception_handler(ClientDisconnect, gone)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what else a path could be asked with: the page takes every GET that no route does."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    return [
+        method
+        for method in ("GET", "POST")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _telemetry(server: ServerConfig) -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -140,7 +139,7 @@ def running(
     try:
         assert listening.wait(60), failures
         if ready:
-            _wait(lambda: serving.pairs.ready or failures)
+            wait_for(lambda: serving.pairs.ready or failures)
             assert not failures, failures
         yield api
     finally:
@@ -158,7 +157,8 @@ def _run(serving: Serving, failures: list[BaseException]) -> None:
         failures.append(error)
 
 
-def _wait(done: Any, seconds: float = 120.0) -> None:
+def wait_for(done: Callable[[], Any], seconds: float = 120.0) -> None:
+    """Wait until something is so; fail where it is not in time."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it took too long"
@@ -169,8 +169,3 @@ def chat(text: str = STORY, **more: Any) -> dict[str, Any]:
     """Return the fields of a small chat request."""
     given = {"model": "tiny", "messages": [{"role": "user", "content": text}], "max_tokens": 8, "seed": 1}
     return {**given, **more}
-
-
-def namespace(**values: Any) -> SimpleNamespace:
-    """Return values by name."""
-    return SimpleNamespace(**values)

@@ -20,6 +20,8 @@ from baco_server.edge.logs import FIELDS, LOGGER
 log = logging.getLogger(LOGGER)
 MOST_HEADERS = 64 * 1024
 """Bytes that a request's line and headers may have together."""
+SEND_BUFFER = 128 * 1024
+"""Bytes of an answer that the system holds for a slow reader; left to itself, it takes megabytes."""
 SPARE_CONNECTIONS = 64
 """Beyond the limit of requests, so that the answer 503 can be given."""
 GRACE = 5
@@ -37,6 +39,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._reading = self.loop.call_later(self.read_seconds, self._give_up, "sent no request")
 
     def data_received(self, data: bytes) -> None:
