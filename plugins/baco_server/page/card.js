@@ -64,8 +64,9 @@ export class Card {
   make(word, lead, before) {
     const joins = before?.source === word.source && !lead.includes("\n");
     if (lead && before) this.text.append(joins ? el("span", { className: `gap ${word.source}` }, lead) : lead);
-    const span = el("span", { className: `word ${word.source ?? ""}` });
-    if (word.text.length > lead.length) span.tabIndex = this.spans.some((one) => one.tabIndex === 0) ? -1 : 0;
+    const isBare = word.text.length === lead.length; // a line break and no more: nothing to point at
+    const span = el("span", isBare ? {} : { className: `word ${word.source ?? ""}` });
+    if (!isBare) span.tabIndex = this.spans.some((one) => one.tabIndex === 0) ? -1 : 0;
     wordOf.set(span, word);
     this.text.append(span);
     return span;

@@ -57,6 +57,7 @@ export class Playground {
     this.composer.setBusy(true, "Asking the server what it has.");
     try {
       const [models, routers] = await Promise.all([list("v1/models"), list("v1/routers")]);
+      if (models.length && models.every(({ baco }) => baco?.ready === false)) return this.wait();
       this.settings.offer(models, routers);
       clearNotice();
       this.composer.setBusy(false, "");
@@ -65,12 +66,17 @@ export class Playground {
     } catch (error) {
       this.beginLater(asFailure(error));
     }
+    return undefined;
   }
 
   beginLater(failure) {
     this.composer.setBusy(true, "");
     if (failure.kind === "key") return askForKey(() => this.begin());
-    if (failure.kind !== "closing") return showFailure(failure, () => this.begin());
+    return failure.kind === "closing" ? this.wait() : showFailure(failure, () => this.begin());
+  }
+
+  wait() {
+    this.composer.setBusy(true, "");
     showWait("The server is getting ready", "It loads its models. This page looks again every two seconds.");
     return setTimeout(() => this.begin(), LOADING);
   }
