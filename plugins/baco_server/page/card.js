@@ -19,6 +19,7 @@ export class Card {
   constructor(sample, { onchoose = null, picked = false } = {}) {
     this.sample = sample;
     this.spans = [];
+    this.begun = false; // whether anything can be seen yet
     this.share = el("span", {}, "");
     this.bar = el("div", { className: "bar", ariaHidden: "true" }, el("i"));
     this.text = el("p", { className: "text open" });
@@ -63,10 +64,11 @@ export class Card {
   /** Space is coloured between words of one author only: no line ends in a lone stripe. None stands before the text. */
   make(word, lead, before) {
     const joins = before?.source === word.source && !lead.includes("\n");
-    if (lead && before) this.text.append(joins ? el("span", { className: `gap ${word.source}` }, lead) : lead);
+    if (lead && this.begun) this.text.append(joins ? el("span", { className: `gap ${word.source}` }, lead) : lead);
     const isBare = word.text.length === lead.length; // a line break and no more: nothing to point at
     const span = el("span", isBare ? {} : { className: `word ${word.source ?? ""}` });
-    if (!isBare) span.tabIndex = this.spans.some((one) => one.tabIndex === 0) ? -1 : 0;
+    if (!isBare) span.tabIndex = this.begun ? -1 : 0; // one tab stop a text
+    this.begun ||= !isBare;
     wordOf.set(span, word);
     this.text.append(span);
     return span;
