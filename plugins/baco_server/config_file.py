@@ -11,7 +11,7 @@ from typing import Any
 from baco_core.config import Config, config_data, config_from_data
 from baco_core.config_yaml import read_yaml
 from baco_core.errors import ConfigError
-from baco_core.options import Option, build, check_mapping, options_of, show, unknown_key
+from baco_core.options import Option, build, check_mapping, show, unknown_key
 from baco_core.overrides import Override, anchored, apply_override, parse_override
 from baco_core.where import Where
 from baco_server.config import ServeConfig, ServerConfig
@@ -19,6 +19,9 @@ from baco_server.config import ServeConfig, ServerConfig
 SECTIONS = ("server", "pairs")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,99}")
 """What a pair may be called: `:` and `@` stand between a name and a member or a router."""
+
+_PLACE = re.compile(r"[\w.\[\]]+")
+"""How a complaint begins that names a key."""
 
 Data = dict[str, Any]
 
@@ -96,7 +99,7 @@ def _with_place(message: str, where: Where) -> str:
     prefix = f"{where.origin}: " if where.origin else ""
     rest = message.removeprefix(prefix)
     head, _, _ = rest.partition(":")
-    return f"{prefix}{where.path}{'.' if head in options_of(Config) or '.' in head else ': '}{rest}"
+    return f"{prefix}{where.path}{'.' if _PLACE.fullmatch(head) else ': '}{rest}"
 
 
 def _placed(override: Override, data: Data) -> Override:

@@ -25,7 +25,8 @@ jsonschema = pytest.importorskip("jsonschema", reason="validates the schema; par
 
 ROOT = Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / "configs").glob("sweep-*.yaml"))
-CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if path not in SWEEPS]
+SERVERS = sorted((ROOT / "configs").glob("serve*.yaml"))  # see tests/server/test_api_config.py
+CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if path not in [*SWEEPS, *SERVERS]]
 TINY = ROOT / "configs" / "tiny.yaml"
 ACME = ROOT / "tests" / "third_party" / "acme_routers" / "src"
 
