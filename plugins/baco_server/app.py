@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from baco_core import __version__
 from baco_core.errors import ConfigError
 from baco_server.api import access, chat, completions, docs, models, status
-from baco_server.api.errors import from_http, refused
+from baco_server.api.errors import ApiError, from_http, refused
 from baco_server.api.listening import ClientGoneError
 from baco_server.api.openapi import document
 from baco_server.api.pairs import Pairs
@@ -81,6 +81,8 @@ def _handle_errors(app: FastAPI) -> None:
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
+        if isinstance(error, ApiError):
+            return error.response(record_of(request).id)
         if error.status_code == 404 and (allowed := _methods(request)):
             error = HTTPException(405, "Method Not Allowed", {"allow": ", ".join(allowed)})
         return from_http(error).response(record_of(request).id)

@@ -59,8 +59,6 @@ def refused(message: str, param: str | None = None, code: str | None = None) -> 
 
 def from_http(error: HTTPException) -> ApiError:
     """Return the framework's own error, such as 404 for a path, in our shape."""
-    if isinstance(error, ApiError):
-        return error
     found = ApiError(error.status_code, str(error.detail))
     found.headers = error.headers
     return found
