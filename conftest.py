@@ -1,5 +1,5 @@
 """Runs the blocks of README and docs: bash as commands, python as one script a file, yaml as a config, a
-sweep or metrics.
+sweep, metrics or a server.
 
 A block that needs the real models carries `<!-- real -->` above it (marker `real`); one that cannot run
 anywhere carries `<!-- skip: next "reason" -->`.
@@ -71,13 +71,14 @@ def run_bash(example: Example) -> None:
 
 
 def load_yaml(example: Example) -> None:
-    """Load a block as a config, a sweep (it has `methods`) or metrics; a wrong key or value raises."""
+    """Load a block as a config, a sweep (it has `methods`), metrics or a server; a wrong key raises."""
     from baco_core.config import load_config
     from baco_core.plugins import load_plugins
     from baco_eval.metrics.named import metrics_in
     from baco_eval.scoring.choice import choose
     from baco_eval.sweep.config import load_sweep
     from baco_eval.sweep.grid import cells_of
+    from baco_server.config_file import load_serve_config
 
     keys = {line.partition(":")[0] for line in example.parsed.splitlines()}
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +88,9 @@ def load_yaml(example: Example) -> None:
             cells_of(load_sweep(path), load_plugins())
         if "metrics" in keys:
             choose(metrics_in(path), (), load_plugins(), {})
-        if not keys & {"methods", "metrics"}:
+        if keys & {"server", "pairs"}:
+            load_serve_config(path)
+        if not keys & {"methods", "metrics", "server", "pairs"}:
             load_config(path)
 
 

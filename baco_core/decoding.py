@@ -108,7 +108,11 @@ class Decoding:
         source = draft.author
         assert source is not None  # noqa: S101  (for the type checker: guess names the author)
         position = self._position + len(draft.token_ids)
-        token_id = self._picker.pick(row, target, position, self._rules.banned.get(source, ()))
+        try:
+            token_id = self._picker.pick(row, target, position, self._rules.banned.get(source, ()))
+        except Exception:
+            draft.closed = True  # no fault of the text, unless it comes to this: then the loop raises it
+            return
         ends = token_id in self._rules.vocabularies[source].end_ids
         unsure = bool(draft.token_ids) and float(row.max()) - log_normaliser(row) < SURE
         draft.closed = ends or unsure or position + 1 >= self._rules.max_new_tokens

@@ -10,7 +10,7 @@ from baco_core.errors import LookUpError, PluginError
 from baco_core.hookspecs import ENTRY_POINT_GROUP
 from baco_core.registry import Owner
 
-BUILT_IN = ("onnxruntime", "routers", "samplers", "tiny", "eval", "exporters")
+BUILT_IN = ("onnxruntime", "routers", "samplers", "tiny", "eval", "exporters", "server")
 """Entry points of BACo itself, loaded as far as they are installed."""
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from baco_core.errors import ContextError, ModelError
 from baco_core.exchange import Transcript
 from baco_core.model import Model, TokenSequence
 from baco_core.rows import Logits, Rows, largest
+
+CHUNK = 256
+"""Tokens of a context that are read at once; then other texts go on, and whoever cancels is heard. As many
+as a backend reads in one pass or in two (docs/backend.md), so that a context takes no more passes for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,12 +29,15 @@ class Reading:
     rows: int
     """How many of the last rows are wanted."""
     take: Callable[[Rows], None]
-    context: bool = False
-    """Whether this is a context, whose last row is wanted."""
+    context: Prefix | None = None
+    """The context that this is a chunk of; its last row is wanted."""
 
 
 class Prefix:
-    """A context that is read once, by whoever needs it first, and forked for every sample."""
+    """A context that is read once, by whoever needs it first, and forked for every sample.
+
+    It is read in chunks, which end at multiples of CHUNK: so an inexact model reads it alike every time.
+    """
 
     def __init__(
         self,
@@ -38,11 +45,12 @@ class Prefix:
         token_ids: Sequence[int],
         max_new_tokens: int,
         name: str,
-        begun: TokenSequence | None = None,
+        look_up: Callable[[Prefix], TokenSequence | None] = lambda prefix: None,
     ) -> None:
         """Refuse, before any work, a context that leaves no room for `max_new_tokens` (ContextError).
 
-        `begun` is a sequence of its own that has read the first tokens of the context already.
+        `look_up` is asked, when reading begins, for a sequence of its own that has read more of the context
+        than this one has, if there is one.
         """
         limit = model.context_limit
         if limit is not None and len(token_ids) + max_new_tokens > limit:
@@ -53,40 +61,75 @@ class Prefix:
         self.model = model
         self.name = name
         self.token_ids = tuple(token_ids)
-        self._begun = begun
-        self._read: tuple[TokenSequence, Logits] | None = None
+        self.begun = 0
+        """How many tokens had been read for others when reading began."""
+        self.lock = threading.Lock()
+        """Held while a chunk is read, or what was read is copied for others."""
+        self._look_up = look_up
+        self._sequence: TokenSequence | None = None
+        self._row: Logits | None = None
         self._passes = 0
         self._busy = False
 
     @property
-    def sequence(self) -> TokenSequence | None:
-        """The sequence that has read the context, and nothing else; None before."""
-        return self._read[0] if self._read else None
+    def length(self) -> int:
+        """How many tokens have been read, by whomever."""
+        return self._sequence.length if self._sequence else 0
 
     def reading(self) -> Reading | None:
-        """Return what there is to read; None when that was done, or is being done."""
-        if self._busy or self._read is not None:
+        """Return the chunk that is to be read next; None when there is none, or while one is being read.
+
+        Raises what a model raises that cannot open a sequence.
+        """
+        if self._busy or self._row is not None:
             return None
-        self._busy = True
-        sequence = self._begun or self.model.open()
-        before = sequence.forwards
+        sequence = self._sequence
+        if sequence is None or sequence.length == self.begun:
+            sequence = self._look_up(self) or sequence or self.model.open()
+            self._sequence, self.begun = sequence, sequence.length
+        self._busy, first = True, sequence.length
+        last = min(len(self.token_ids), (first // CHUNK + 1) * CHUNK)
+        return Reading(self.model, sequence, self.token_ids[first:last], 1, self._take, context=self)
 
-        def take(rows: Rows) -> None:
-            self._passes = sequence.forwards - before
-            self._read = sequence, self.checked(rows[-1])
+    def put_off(self) -> None:
+        """Take back what `reading` returned: it is not to be read now, and may be asked for again.
 
-        return Reading(self.model, sequence, self.token_ids[sequence.length :], 1, take, context=True)
+        Before its first chunk it then looks again for what others have read meanwhile.
+        """
+        self._busy = False
+
+    def _take(self, rows: Rows) -> None:
+        self._busy = False
+        assert self._sequence is not None  # noqa: S101  (for the type checker: it was read)
+        if self.length == len(self.token_ids):
+            self._passes = self._sequence.forwards
+            self._row = self.checked(rows[-1])
 
     def fork(self) -> tuple[TokenSequence, Logits, int] | None:
         """Return a sequence that has read the context, the row after it, and the passes that cost.
 
-        The passes count for the first who asks. None while nobody has read the context.
+        The passes count for the first who asks. None while the context has not been read to its end.
         """
-        if self._read is None:
+        if self._row is None or self._sequence is None:
             return None
         passes, self._passes = self._passes, 0
-        sequence, row = self._read
-        return sequence.fork(1)[0], row, passes
+        return self._sequence.fork(1)[0], self._row, passes
+
+    def copy(self, length: int) -> TokenSequence | None:
+        """Return a sequence that has read the first `length` tokens, or what there is of them.
+
+        For any thread: None while another one reads.
+        """
+        if not self.lock.acquire(blocking=False):
+            return None
+        try:
+            if self._sequence is None:
+                return None
+            (copy,) = self._sequence.fork(1)
+        finally:
+            self.lock.release()
+        copy.rewind(min(length, copy.length))
+        return copy
 
     def checked(self, row: Logits) -> Logits:
         """Return a row made read-only; ModelError, naming the source, when it is no distribution."""
@@ -196,7 +239,11 @@ class Lane:
 
 
 def common_length(left: Sequence[int], right: Sequence[int]) -> int:
-    """Return how many leading tokens of two lists are equal; quick when `right` only goes on."""
-    if right[: len(left)] == left:
-        return len(left)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+    """Return how many leading tokens of two lists, or two tuples, are equal: by halves, which is quick."""
+    low, high = 0, min(len(left), len(right))
+    if left[:high] == right[:high]:
+        return high
+    while high - low > 1:  # the first `low` are equal, the first `high` are not
+        middle = (low + high) // 2
+        low, high = (middle, high) if left[low:middle] == right[low:middle] else (low, middle)
+    return low

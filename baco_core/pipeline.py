@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from baco_core.config import Config, DecodeConfig
@@ -20,7 +20,16 @@ from baco_core.pick import Picker
 from baco_core.plan import Plan, make_plan, would_run_at_once
 from baco_core.plugins import Plugins
 from baco_core.prefixes import PrefixCache
-from baco_core.prompts import Message, PromptsConfig, aligned_context, as_messages, base_context, base_lead
+from baco_core.prompts import (
+    Message,
+    PromptsConfig,
+    TokenIds,
+    aligned_context,
+    as_messages,
+    base_context,
+    base_lead,
+    text_of,
+)
 from baco_core.router import Generation, Router, asks_everywhere, speakers_of
 from baco_core.sampler import Sampler
 from baco_core.samples import Samples, Text
@@ -29,7 +38,7 @@ from baco_core.source import Source
 from baco_core.where import Where
 from baco_core.writer import Writer
 
-Prompt = str | Sequence[Message]
+Prompt = str | Sequence[Message] | TokenIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ class Pipeline:
     prompts: PromptsConfig
     plugins: Plugins
     router_label: str = "router"
+    kept: PrefixCache | None = None
+    """Contexts that were read, shared by those who have the same; None: its own, `decode.keep_prompts`."""
 
     @cached_property
     def plan(self) -> Plan:
@@ -66,19 +77,23 @@ class Pipeline:
 
     @cached_property
     def _contexts_read(self) -> PrefixCache:
-        return PrefixCache(self.decode.keep_prompts)
+        return PrefixCache(self.decode.keep_prompts) if self.kept is None else self.kept
 
     @classmethod
-    def from_config(cls, config: Config, plugins: Plugins) -> Pipeline:
+    def from_config(cls, config: Config, plugins: Plugins, texts: int | None = None) -> Pipeline:
         """Build router and sampler, then open the pair.
 
+        Give `texts`, how many are written at once, where other routers than the config's will be asked for
+        with `using`; else the pair is opened for that router and as many texts as the config wants.
         Raises BacoError, before any model is loaded when a name or an option is wrong.
         """
         router = plugins.routers.build(config.router, "router")
         sampler = plugins.samplers.build(config.sampler, "sampler")
         backend = plugins.backends.build(config.backend, "backend")
-        texts = min(config.decode.n, config.decode.batch)
         speakers, where = speakers_of(router), str(Where(config.origin, "pair"))
+        if texts is not None:
+            speakers = frozenset(Source)
+        texts = texts or min(config.decode.n, config.decode.batch)
         at_once = would_run_at_once(config.decode, speakers)
         pair = open_pair(config.pair, backend, plugins.bundles, where, texts, at_once=at_once)
         if at_once and not make_plan(config.decode, pair, speakers).concurrent:
@@ -92,14 +107,21 @@ class Pipeline:
     def using(self, config: Config) -> Pipeline:
         """Return a pipeline on the same open pair with the router, sampler, decode and prompts of a config.
 
-        Raises BacoError for what the pair cannot do. Contexts that were read are kept apart.
+        Raises BacoError for what the pair cannot do. Contexts that were read are kept apart, unless this
+        pipeline shares its own (`kept`).
         """
         router = self.plugins.routers.build(config.router, "router")
         sampler = self.plugins.samplers.build(config.sampler, "sampler")
-        _check_switching(config.decode, router, self.pair)
-        make_plan(config.decode, self.pair, speakers_of(router))
         label = self.plugins.routers.entry(config.router.use).describe()
-        return Pipeline(self.pair, router, sampler, config.decode, config.prompts, self.plugins, label)
+        return replace(self, router=router, sampler=sampler, router_label=label).asked(
+            config.decode, config.prompts
+        )
+
+    def asked(self, decode: DecodeConfig, prompts: PromptsConfig) -> Pipeline:
+        """Return a pipeline with the same router and sampler; raises ConfigError as `using` does."""
+        _check_switching(decode, self.router, self.pair)
+        make_plan(decode, self.pair, speakers_of(self.router))
+        return replace(self, decode=decode, prompts=prompts)
 
     def stream(self, prompt: Prompt, *, trace: bool = False) -> Iterator[TokenEvent | Sample]:
         """Yield the token events of sample 0, then Sample 0, then those of sample 1, and so on.
@@ -124,12 +146,32 @@ class Pipeline:
         return [item for item in self.stream(prompt) if isinstance(item, Sample)]
 
     def read(self, prompt: Prompt) -> Reading:
-        """Return the prompt in both models' tokens; no model runs yet."""
+        """Return the prompt in both models' tokens; no model runs yet.
+
+        Token ids are read by the aligned model as they are, and by the base model too where both have one
+        vocabulary; else that reads their text. Raises PromptError or ContextError.
+        """
+        if isinstance(prompt, TokenIds):
+            return self._read_ids(prompt)
         messages = as_messages(prompt)
-        contexts = self._contexts(messages)
-        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens, self._contexts_read)
         base = self.pair.members[Source.BASE].tokenizer
-        return Reading(messages, contexts, prefixes, base_lead(messages, self.prompts, base))
+        return self._reading(messages, self._contexts(messages), base_lead(messages, self.prompts, base))
+
+    def _read_ids(self, prompt: TokenIds) -> Reading:
+        base, aligned = (self.pair.members[source].tokenizer for source in (Source.BASE, Source.ALIGNED))
+        messages, lead = (Message("user", text_of(prompt, aligned)),), b""
+        contexts = {source: list(prompt.token_ids) for source in Source}
+        if self.pair.exchange == "text":
+            plain = PromptsConfig(base="plain")
+            contexts[Source.BASE] = base_context(messages, plain, base)
+            lead = base_lead(messages, plain, base)
+        return self._reading(messages, contexts, lead)
+
+    def _reading(
+        self, messages: Sequence[Message], contexts: Mapping[Source, Sequence[int]], lead: bytes
+    ) -> Reading:
+        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens, self._contexts_read)
+        return Reading(messages, contexts, prefixes, lead)
 
     def scheduler(self) -> Scheduler:
         """Return what writes texts of this pair together; to be closed."""

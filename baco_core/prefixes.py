@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Sequence
 
 from baco_core.lane import Prefix, common_length
@@ -14,11 +13,20 @@ WORTH = 8
 
 
 class PrefixCache:
-    """The last few contexts of a pair. Threads may share it."""
+    """The contexts of a pair that were used last, `size` of them at most. Threads may share it.
+
+    A context is kept from its first chunk on: what was read of one that nobody waits for any more is of
+    use to the next that begins alike.
+    """
 
     def __init__(self, size: int) -> None:
-        self._kept: deque[Prefix] = deque(maxlen=size)
+        self._size = size
+        self._kept: list[Prefix] = []  # the one used last comes last
         self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many contexts are kept."""
+        return len(self._kept)
 
     def prefix(self, model: Model, token_ids: Sequence[int], max_new_tokens: int, name: str) -> Prefix:
         """Return a context that begins, as far as a kept one does, with what was read for that.
@@ -26,24 +34,39 @@ class PrefixCache:
         The same tokens give the same rows to the bit only with an exact model, so with others nothing
         is kept. Raises ContextError before any work.
         """
-        begun = self._begun(model, list(token_ids)) if model.exact else None
-        prefix = Prefix(model, token_ids, max_new_tokens, name, begun)
-        if model.exact:
-            with self._lock:
-                self._kept.append(prefix)
-        return prefix
+        if not model.exact:
+            return Prefix(model, token_ids, max_new_tokens, name)
+        return Prefix(model, token_ids, max_new_tokens, name, self._begin)
 
-    def _begun(self, model: Model, token_ids: list[int]) -> TokenSequence | None:
-        """Return a sequence that has read as much of `token_ids` as any kept one, but the last token."""
+    def clear(self) -> None:
+        """Keep none of them any longer."""
         with self._lock:
-            kept = [(prefix, sequence) for prefix in self._kept if (sequence := prefix.sequence)]
-        same = [(prefix, sequence) for prefix, sequence in kept if prefix.model is model]
-        best = max(same, key=lambda pair: common_length(list(pair[0].token_ids), token_ids), default=None)
-        if best is None:
-            return None
-        length = min(common_length(list(best[0].token_ids), token_ids), len(token_ids) - 1)
-        if length < WORTH:
-            return None
-        (begun,) = best[1].fork(1)
-        begun.rewind(length)
+            self._kept.clear()
+
+    def _begin(self, prefix: Prefix) -> TokenSequence | None:
+        """Keep a context that is about to be read.
+
+        Return a sequence that has read as much of it as any kept one, but the last token; None when the
+        context itself has read as much.
+        """
+        with self._lock:
+            kept = [one for one in self._kept if one.model is prefix.model and one is not prefix]
+        best = max(kept, key=lambda one: _shared(one, prefix), default=None)
+        length = _shared(best, prefix) if best else 0
+        begun = best.copy(length) if best and length >= max(WORTH, prefix.length + 1) else None
+        with self._lock:
+            self._keep(prefix, best if begun else None)
         return begun
+
+    def _keep(self, prefix: Prefix, source: Prefix | None) -> None:
+        """Keep a context as the last used one but for the one it was begun from, or in place of that."""
+        kept = [one for one in self._kept if one is not prefix and one is not source]
+        if source and common_length(source.token_ids, prefix.token_ids) < len(source.token_ids):
+            kept.append(source)  # it goes on in another way
+        self._kept = [*kept, prefix][-self._size :] if self._size else []
+
+
+def _shared(kept: Prefix, prefix: Prefix) -> int:
+    """Return how many tokens of a context a kept one has read; the last one is always read anew."""
+    common = common_length(kept.token_ids, prefix.token_ids)
+    return min(common, kept.length, len(prefix.token_ids) - 1)

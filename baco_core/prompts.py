@@ -39,6 +39,13 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenIds:
+    """A prompt as token ids of the aligned model, to be read as they are."""
+
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A prompt and a good answer to it, shown to the base model before the prompt."""
 
@@ -114,6 +121,19 @@ def as_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
             f"message {len(prompt) - 1} is from {prompt[-1].role!r}; the last must be the user's."
         )
     return tuple(prompt)
+
+
+def text_of(prompt: TokenIds, tokenizer: Tokenizer) -> str:
+    """Return what token ids write; PromptError when there are none, or one is not the model's."""
+    if not prompt.token_ids:
+        raise PromptError("the prompt has no token ids; give at least one.")
+    size = tokenizer.vocabulary.size
+    wrong = next((number for number in prompt.token_ids if not 0 <= number < size), None)
+    if wrong is not None:
+        raise PromptError(
+            f"the prompt's token id {wrong} is outside the aligned model's vocabulary, 0 to {size - 1}."
+        )
+    return tokenizer.vocabulary.bytes_of(prompt.token_ids).decode("utf-8", errors="replace")
 
 
 def _check(message: Message, index: int, turn: int) -> None:
@@ -205,7 +225,10 @@ def _plain_context(
     text: str, messages: Sequence[Message], config: PromptsConfig, tokenizer: Tokenizer
 ) -> list[int]:
     _check_special(messages, config, tokenizer)
-    return [*tokenizer.bos_ids, *tokenizer.encode_context(text)]
+    token_ids = [*tokenizer.bos_ids, *tokenizer.encode_context(text)]
+    if not token_ids:
+        raise PromptError("the prompt writes no text that could be continued; say what to write about.")
+    return token_ids
 
 
 def _lead(text: str, tokenizer: Tokenizer) -> bytes:

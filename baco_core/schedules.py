@@ -8,48 +8,37 @@ one nobody waits for reads ahead what it would write itself, while the other che
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from baco_core.decoding import Decoding
 from baco_core.lane import Reading
 from baco_core.model import Model
 from baco_core.source import Source
 
-Schedule = Callable[[Sequence[Decoding], Model], list[Reading]]
-"""Returns what a model should read now for some texts; nothing when it should stay idle."""
+Schedule = Callable[[Decoding, Model, int], Iterator[Reading]]
+"""Yields what a model should read now for one of so many texts; nothing where it should stay idle."""
 
 
-def plain(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+def plain(decoding: Decoding, model: Model, texts: int) -> Iterator[Reading]:
     """Read for every source of a text that waits for any."""
-    return _distinct(
-        decoding.demand(source)
-        for decoding in decodings
-        if decoding.wanted
-        for source in _sources(decoding, model)
-    )
+    if decoding.wanted:
+        yield from _given(decoding.demand(source) for source in _sources(decoding, model))
 
 
-def lazy(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+def lazy(decoding: Decoding, model: Model, texts: int) -> Iterator[Reading]:
     """Read what is waited for."""
-    return _distinct(
-        decoding.demand(source)
-        for decoding in decodings
-        for source in _sources(decoding, model)
-        if source in decoding.wanted
+    yield from _given(
+        decoding.demand(source) for source in _sources(decoding, model) if source in decoding.wanted
     )
 
 
-def speculative(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+def speculative(decoding: Decoding, model: Model, texts: int) -> Iterator[Reading]:
     """Read what is waited for and what is guessed to follow; else guess, or check guesses.
 
     A source of the same model that is not waited for reads along.
     """
-    return _distinct(
-        _ahead(decoding, source)
-        for decoding in decodings
-        if decoding.wanted
-        for source in _sources(decoding, model)
-    )
+    if decoding.wanted:
+        yield from _given(_ahead(decoding, source) for source in _sources(decoding, model))
 
 
 def _ahead(decoding: Decoding, source: Source) -> Reading | None:
@@ -60,14 +49,13 @@ def _ahead(decoding: Decoding, source: Source) -> Reading | None:
     return decoding.guess(source) if source is decoding.drafter else decoding.check(source)
 
 
-def patient(decodings: Sequence[Decoding], model: Model) -> list[Reading]:
+def patient(decoding: Decoding, model: Model, texts: int) -> Iterator[Reading]:
     """`speculative` for two models that take turns: one guesses for a while, then the other checks.
 
     Of several texts none holds another up: each model reads what there is for it.
     """
-    if len(decodings) == 1 and _is_worth_waiting(decodings[0], model):
-        return []
-    return speculative(decodings, model)
+    if texts > 1 or not _is_worth_waiting(decoding, model):
+        yield from speculative(decoding, model, texts)
 
 
 def _is_worth_waiting(decoding: Decoding, model: Model) -> bool:
@@ -91,5 +79,5 @@ def _sources(decoding: Decoding, model: Model) -> Iterator[Source]:
     return (source for source, lane in decoding.lanes.items() if lane.prefix.model is model)
 
 
-def _distinct(readings: Iterator[Reading | None] | Sequence[Reading | None]) -> list[Reading]:
-    return [reading for reading in readings if reading is not None]
+def _given(readings: Iterator[Reading | None]) -> Iterator[Reading]:
+    return (reading for reading in readings if reading is not None)

@@ -51,6 +51,15 @@ class SchemaBuilder:
         """Return the schema of a factory's options."""
         return self._object(options_of(factory))
 
+    def standalone(self, factory: Callable[..., object]) -> Schema:
+        """Return the schema of a factory's options with all that it refers to."""
+        schema = self.factory(factory)
+        referred = str(schema)
+        for kind, registry in self._registries.items():
+            if f"#/$defs/{kind}" in referred:
+                self._definitions[kind] = self._one_of(registry)
+        return {**schema, "$defs": dict(sorted(self._definitions.items()))} if self._definitions else schema
+
     def _one_of(self, registry: FactoryRegistry[Any]) -> Schema:
         choices = [self._part(name, registry.get(name)) for name in registry]
         return {"oneOf": choices} if choices else {"not": {}}
@@ -59,7 +68,7 @@ class SchemaBuilder:
         options = self.factory(factory)
         return {
             "title": name,
-            "description": _paragraphs(factory),
+            "description": paragraphs(factory),
             "type": "object",
             "properties": {"use": {"const": name}, "options": options},
             "required": ["use", "options"] if options.get("required") else ["use"],
@@ -113,7 +122,7 @@ class SchemaBuilder:
     def _defined(self, kind: type) -> Schema:
         if kind.__name__ not in self._definitions:
             self._definitions[kind.__name__] = {}  # so that a class may contain itself
-            self._definitions[kind.__name__] = {"description": _paragraphs(kind), **self.factory(kind)}
+            self._definitions[kind.__name__] = {"description": paragraphs(kind), **self.factory(kind)}
         return {"$ref": f"#/$defs/{kind.__name__}"}
 
     def _leaf(self, hint: Any) -> Schema:
@@ -131,7 +140,7 @@ def _description(hint: Any) -> str:
     return ""
 
 
-def _paragraphs(thing: object) -> str:
+def paragraphs(thing: object) -> str:
     """Return a docstring with its lines joined; paragraphs stay apart."""
     text = inspect.getdoc(thing) or ""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

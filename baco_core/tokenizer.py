@@ -85,6 +85,10 @@ class Tokenizer:
         pieces = _silenced(old.pieces, end_ids)
         return replace(self, vocabulary=Vocabulary(pieces, old.special_ids | end_ids, end_ids))
 
+    def token_name(self, token_id: int) -> str:
+        """Return what the file calls a token, special ones too; "" for padding."""
+        return self._prompts.id_to_token(token_id) or ""
+
     def encode_context(self, text: str) -> list[int]:
         """Return the tokens of a prompt, as the model's makers would encode it.
 

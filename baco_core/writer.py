@@ -35,11 +35,16 @@ class Writer:
         return event
 
     def sample(self, drafted: int = 0, accepted: int = 0) -> Sample:
-        """Return the text as it stands."""
+        """Return the text as it stands.
+
+        Of a text that is ended early, so without a finish reason, what was held back belongs to it.
+        """
+        reason = self._tokens[-1].finish_reason if self._tokens else None
+        held = "" if reason else self._stream.close()
         return Sample(
             index=self._index,
-            text="".join(event.text for event in self._tokens),
-            finish_reason=self._tokens[-1].finish_reason or "length",
+            text="".join(event.text for event in self._tokens) + held,
+            finish_reason=reason or "length",
             tokens=tuple(self._tokens),
             usage=self._usage(drafted, accepted),
         )

@@ -27,7 +27,9 @@ jsonschema = pytest.importorskip("jsonschema", reason="validates the schema; par
 ROOT = Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / "configs").glob("sweep-*.yaml"))
 METRICS = sorted((ROOT / "configs").glob("metrics-*.yaml"))
-CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if path not in (*SWEEPS, *METRICS)]
+SERVERS = sorted((ROOT / "configs").glob("serve*.yaml"))  # see tests/server/test_api_config.py
+OTHERS = {*SWEEPS, *METRICS, *SERVERS}
+CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if path not in OTHERS]
 TINY = ROOT / "configs" / "tiny.yaml"
 ACME = ROOT / "tests" / "third_party" / "acme_routers" / "src"
 

@@ -13,6 +13,7 @@ PACKAGES = {
     "baco_onnxruntime",
     "baco_routers",
     "baco_samplers",
+    "baco_server",
     "baco_tiny",
 }
 MOST_BYTES = 14_000_000

@@ -1,0 +1,1 @@
+"""What stands around the API: connections, keys, limits, request ids, logs, metrics."""

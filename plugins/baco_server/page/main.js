@@ -1,0 +1,5 @@
+/** Starts the playground. */
+
+import { Playground } from "./playground.js";
+
+new Playground().begin();
