@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from baco_core.errors import ConfigError
+from baco_core.replacing import replace_content
 
 
 def keep(result: Mapping[str, Any], path: Path, *, indent: int = 2) -> None:
-    """Write the result as JSON under a name of its own, then give it its name; ConfigError when it can't."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Write the result as JSON, whole or not at all; ConfigError when it can't be."""
+    text = json.dumps(result, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        partial.write_text(
-            json.dumps(result, indent=indent, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
-        )
-        partial.replace(path)
+        replace_content(path, text.encode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot write the file: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 from baco_core.config import Config, config_data
 from baco_core.config_yaml import to_yaml
 from baco_core.errors import ConfigError
+from baco_core.replacing import replace_content
 
 WIDTH = 100
 KEYED = ("decode", "prompts")
@@ -49,11 +50,7 @@ def check_out(out: str) -> None:
 
 def write(text: str, path: Path) -> None:
     """Give a file new content, all of it or none; ConfigError when it cannot be written."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
+        replace_content(path, text.encode())
     except OSError as error:
         raise ConfigError(f"--out: {path}: cannot write the file: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
