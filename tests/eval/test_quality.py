@@ -174,6 +174,17 @@ def test_without_a_name_the_scorer_is_an_exported_one_that_did_not_write(
     default_scorer.cache_clear()
 
 
+def test_a_folder_with_the_name_of_a_default_scorer_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gemma3-smollm2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("baco_eval.models.scorer.DEFAULT_SCORERS", ("gemma3-smollm2:base", "tiny:base"))
+    default_scorer.cache_clear()
+    assert default_scorer(WRITER) == "tiny:base"
+    default_scorer.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("pair", "references"),
     [

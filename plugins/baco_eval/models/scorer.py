@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from baco_core.bundle import MANIFEST_NAME, MemberRecord, sha256_of
 from baco_core.config import Config, PairConfig, Part
-from baco_core.errors import ConfigError, LookUpError
+from baco_core.errors import BundleError, ConfigError, LookUpError
 from baco_core.model import Model
 from baco_core.opening import MemberReference, open_member, reference_of
 from baco_core.plugins import CONFIGURED, Plugins, load_plugins
@@ -126,7 +126,7 @@ def default_scorer(pair: tuple[str, ...]) -> str | None:
     for name in DEFAULT_SCORERS:
         try:
             _refuse(name, pair, plugins)
-        except (ConfigError, LookUpError) as error:
+        except (BundleError, ConfigError, LookUpError) as error:  # also a folder here that has such a name
             _LOGGER.debug("no scorer: %s", error)
         else:
             return name
