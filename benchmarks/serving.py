@@ -10,6 +10,7 @@ benchmarks/results/serving-NAME.json.
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import threading
@@ -183,6 +184,7 @@ def _options() -> Namespace:
 
 if __name__ == "__main__":
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends with us
     result = measure(options)
     RESULTS.mkdir(exist_ok=True)
     keep(result, RESULTS / f"serving-{options.name}.json")

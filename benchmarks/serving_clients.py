@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from random import Random
+from threading import Thread
 from typing import Any, Literal
 
 from serving_asks import Ask
@@ -74,9 +74,8 @@ def work(load: Load) -> list[Outcome]:
     """Let all clients ask until the time is up and their last requests have ended."""
     found: list[Outcome] = []
     end = time.monotonic() + load.seconds
-    threads = [
-        threading.Thread(target=_client, args=(load, number, end, found)) for number in range(load.clients)
-    ]
+    given = (load, end, found)
+    threads = [Thread(target=_client, args=(number, *given), daemon=True) for number in range(load.clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -84,7 +83,7 @@ def work(load: Load) -> list[Outcome]:
     return found
 
 
-def _client(load: Load, number: int, end: float, found: list[Outcome]) -> None:
+def _client(number: int, load: Load, end: float, found: list[Outcome]) -> None:
     draw = Random(load.seed * 1000 + number)  # noqa: S311  no secret
     usual = 1.0
     while time.monotonic() < end:

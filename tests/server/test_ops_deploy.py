@@ -125,7 +125,12 @@ def test_no_file_names_a_variable_that_nobody_reads() -> None:
     for name in FILES:
         assert set(re.findall(r"\bBACO_[A-Z_]+", text_of(name))) <= VARIABLES, name
     assert pod()["containers"][0]["env"][0]["name"] == ServerConfig().api_keys_env
-    assert unit("Environment") == [f"{CACHE_VARIABLE}=/var/cache/baco"]
+    assert f"{CACHE_VARIABLE}=/var/cache/baco" in unit("Environment")
+
+
+def test_the_runtime_reports_to_nobody() -> None:
+    assert "ORT_DISABLE_TELEMETRY=1" in unit("Environment")
+    assert all("ORT_DISABLE_TELEMETRY=1" in instruction(name, "ENV") for name in DOCKERFILES)
 
 
 def test_extras_that_are_installed_exist() -> None:
