@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from page_node import Node, find_node
 from page_standin import StandIn
 from page_visits import FLAGS, Visit, Visiting, served
 
-PAGE = Path(__file__).parents[3] / "plugins/baco_server/page"
+PAGE = Path(str(files("baco_server"))) / "page"
 
 
 @pytest.fixture(scope="session")
