@@ -35,6 +35,7 @@ SHARES = (0.1, 0.25, 0.5)
 
 def measure(options: Namespace) -> None:
     """Measure what is not in the result's file yet; it is written anew after each router."""
+    RESULTS.mkdir(exist_ok=True)  # now: hours later it would be too late
     path = RESULTS / f"calibration-{options.name}.json"
     config = load_config(options.config, options.set)
     plugins = load_plugins(config.plugins)
