@@ -54,6 +54,7 @@ def measure(options: Namespace) -> dict[str, Any]:
         "asks": options.asks,
         "max_tokens": options.most,
         "texts": options.texts,
+        "note": options.note,
     }
     return {
         "setup": setup,
@@ -179,6 +180,7 @@ def _options() -> Namespace:
     parser.add_argument("--asks", type=int, default=24, help="different requests")
     parser.add_argument("--most", type=int, default=128, help="tokens of the longest text")
     parser.add_argument("--texts", type=int, default=8, help="server.texts")
+    parser.add_argument("--note", default="", help="what a reader of the figures must know")
     return parser.parse_args()
 
 

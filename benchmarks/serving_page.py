@@ -93,6 +93,7 @@ def _setups(results: Mapping[str, Result]) -> Iterable[str]:
             f"{each} tokens/s; each speed is the "
             f"median of {len(speeds['company'])} times {result['speeds']['seconds']:.0f} seconds. "
             f"{result['machine']}. Warnings and errors in the server's log: {len(result['load']['log'])}."
+            f"{' ' if setup['note'] else ''}{setup['note']}"
         )
     yield ""
 
