@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -203,3 +204,15 @@ def test_refusals_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
     with pytest.raises(ModelError):
         model.open().extend([1] * 8)
     assert capfd.readouterr() == ("", "")
+
+
+def test_writing_a_text_leaves_no_device_id_in_the_home_folder(tmp_path: Path) -> None:
+    told = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    command = [sys.executable, "-m", "baco_core.cli", "generate", "Hello.", "--max-new-tokens", "2"]
+    done = subprocess.run(command, env={**told, "HOME": str(tmp_path)}, capture_output=True, timeout=120)
+    assert done.returncode == 0
+    assert [path.name for path in tmp_path.rglob("*device*")] == []

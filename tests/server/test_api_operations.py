@@ -374,3 +374,9 @@ def test_a_busy_server_says_so() -> None:
         began = time.monotonic()
         wait_for(lambda: api.http().get("/health").status_code == 200, 10)
         assert time.monotonic() - began < 10
+
+
+def test_a_pair_is_opened_for_as_many_texts_as_are_written_at_once() -> None:
+    with running({"texts": 4}) as api:
+        models = api.serving.pairs.served["tiny"].pipeline.pair.models
+        assert [model.graph.slots for model in models] == [4, 4]  # type: ignore[attr-defined]

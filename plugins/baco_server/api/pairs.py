@@ -59,9 +59,8 @@ class Pairs:
         for name, config in self.config.pairs.items():
             if self.closing:
                 return
-            pipeline = Pipeline.from_config(config, self.plugins)
-            desk = Desk(pipeline, limits)
-            self._take(ServedPair(name, config, pipeline, desk, fingerprint_of(config)))
+            desk = Desk.open(config, self.plugins, limits)
+            self._take(ServedPair(name, config, desk.pipeline, desk, fingerprint_of(config)))
 
     def _take(self, pair: ServedPair) -> None:
         with self._lock:
