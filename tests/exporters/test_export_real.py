@@ -109,7 +109,8 @@ def test_the_bundle_of_both_is_whole_and_equals_pytorch(gemma_and_smollm2: Bundl
 
 def test_the_tied_head_of_gemma_is_stored_once(gemma_and_smollm2: Bundle) -> None:
     size = gemma_and_smollm2.manifest.files["base/model.onnx.data"].bytes
-    assert 1.0e9 < size < 1.1e9  # 268 million weights of 4 bytes; with the head written twice 1.7e9
+    # 268 million weights of 4 bytes, and 67 MB of rotary tables; with the head written twice 1.8e9
+    assert 1.1e9 < size < 1.17e9
 
 
 def test_licences_and_end_tokens_of_both_are_on_record(gemma_and_smollm2: Bundle) -> None:
