@@ -75,16 +75,16 @@ def asked(url: str, **more: Any) -> str:
 class Stream(threading.Thread):
     """A client that reads a stream to its end."""
 
-    def __init__(self, url: str, seed: int) -> None:
+    def __init__(self, url: str, seed: int, n: int = 2) -> None:
         super().__init__()
-        self.url, self.seed = url, seed
+        self.url, self.seed, self.n = url, seed, n
         self.begun = threading.Event()
         self.lines: list[str] = []
         self.status = 0
         self.failure: Exception | None = None
 
     def run(self) -> None:
-        body = chat(max_tokens=900, n=2, stream=True, seed=self.seed)
+        body = chat(max_tokens=900, n=self.n, stream=True, seed=self.seed)
         try:
             with httpx.stream("POST", f"{self.url}/v1/chat/completions", json=body, timeout=60) as answer:
                 self.status = answer.status_code
@@ -136,11 +136,11 @@ def test_sigterm_while_models_load_ends_it_at_once(tmp_path: Path) -> None:
 def test_a_second_ctrl_c_does_not_wait_for_what_is_in_hand(tmp_path: Path) -> None:
     with started(tmp_path / "log", "server.drain=600") as server:
         url = ready(tmp_path / "log")
-        client = Stream(url, 0)
+        client = Stream(url, 0, n=100)  # in hand for longer than it takes to press the keys again
         client.start()
         assert client.begun.wait(60)
         server.send_signal(signal.SIGINT)
-        time.sleep(1.0)
+        time.sleep(0.5)
         assert server.poll() is None
         server.send_signal(signal.SIGINT)
         assert server.wait(60) == 130
