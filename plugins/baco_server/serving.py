@@ -39,7 +39,12 @@ class Serving:
         self._keys = keys
         self._failure: Exception | None = None
         self._started = started
-        self.server = Server(uvicorn_config(app, config.server), started=self._begin, closing=self._close)
+        self.server = Server(
+            uvicorn_config(app, config.server),
+            started=self._begin,
+            closing=self._close,
+            hurried=self._hurry,
+        )
 
     def run(self) -> list[int]:
         """Serve until a signal comes or `stop` is called; return the signals that came.
@@ -76,6 +81,10 @@ class Serving:
             self.stop()
             return
         log.info("ready", extra={FIELDS: {"pairs": sorted(self.pairs.served)}})
+
+    def _hurry(self) -> None:
+        """End what is in hand as it stands. For a signal handler: it waits for nothing."""
+        threading.Thread(target=self.pairs.close, args=(0.0,), name="baco-hurry", daemon=True).start()
 
     async def _close(self) -> None:
         await asyncio.to_thread(self.pairs.close, self.pairs.config.server.drain)

@@ -94,9 +94,14 @@ class Server(uvicorn.Server):
         *,
         started: Callable[[str], None] | None = None,
         closing: Callable[[], Awaitable[None]] | None = None,
+        hurried: Callable[[], None] | None = None,
     ) -> None:
-        """Call `started` with the address once it listens, await `closing` when it does no longer."""
+        """Call `started` with the address once it listens, await `closing` when it does no longer.
+
+        `hurried` is called when a second Ctrl-C says that `closing` takes too long.
+        """
         super().__init__(config)
+        self._on_hurried = hurried
         self._on_started = started
         self._on_closing = closing
         self.address = ""
@@ -140,6 +145,8 @@ class Server(uvicorn.Server):
         self.received.append(number)
         if self.should_exit and number == signal.SIGINT:  # asked twice: at once
             self.force_exit = True
+            if self._on_hurried is not None:
+                self._on_hurried()
         self.should_exit = True
 
 
