@@ -179,6 +179,7 @@ def test_a_folder_with_the_name_of_a_default_scorer_is_passed_over(
 ) -> None:
     (tmp_path / "gemma3-smollm2").mkdir()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACO_CACHE", str(tmp_path / "cache"))  # where the bundle is not
     monkeypatch.setattr("baco_eval.models.scorer.DEFAULT_SCORERS", ("gemma3-smollm2:base", JUDGE))
     default_scorer.cache_clear()
     assert default_scorer(WRITER) == JUDGE
