@@ -96,9 +96,8 @@ class Trace(BaseModel):
 def asks(request: type[Strict], answer: type[BaseModel], chunk: type[BaseModel]) -> dict[str, Any]:
     """Return what a route tells OpenAPI of its body, its answer and its errors."""
     schema = {"$ref": f"#/components/schemas/{request.__name__}"}
-    events = {
-        "schema": {"type": "string", "description": f"`data:` lines with {chunk.__name__}, then `[DONE]`."}
-    }
+    # Without a type: some tools hold the schema against the whole text, others against each event.
+    events = {"schema": {"description": f"`data:` lines with {chunk.__name__}, then `[DONE]`."}}
     return {
         "openapi_extra": {
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
