@@ -50,7 +50,9 @@ def environment(folder: Path) -> dict[str, str]:
     prefix = folder / "installed"
     site = sysconfig.get_path("purelib", vars={"base": str(prefix), "platbase": str(prefix)})
     own = {"BACO_CONFIGS": str(ROOT / "configs"), "BACO_CACHE": str(cache)}
-    installs = {"PIP_PREFIX": str(prefix), "PYTHONPATH": site}
+    # pinned: for another version of what is installed here pip would take it away from here
+    pins = str(ROOT / "constraints.txt")
+    installs = {"PIP_PREFIX": str(prefix), "PIP_CONSTRAINT": pins, "PYTHONPATH": site}
     return {**os.environ, "PATH": search, **own, **installs}
 
 
