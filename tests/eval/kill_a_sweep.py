@@ -1,7 +1,9 @@
-"""Runs a sweep in a folder, killing it at random moments: `python kill_a_sweep.py FOLDER KILLS SEED`.
+"""Runs sweeps under a folder, killing them at random moments: `python kill_a_sweep.py FOLDER KILLS SEED`.
 
 A program of its own because it forks: its modules are loaded once, and it has no threads and no models.
-Prints how large the texts' file was after each kill.
+How fast a machine writes decides how many kills a sweep lives to see; where one ends early, another takes
+the rest.
+Prints for each sweep how large its texts' file was after each kill.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from sweep_world import made_sweep
 
 BIG = {
-    "n": 8,
+    "n": 12,
     "task": {"use": "little"},
     "decode": {"max_new_tokens": 5, "batch": 3},
     "methods": [
@@ -49,21 +51,43 @@ def size(folder: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def kill(folder: Path, chance: random.Random) -> None:
-    """Run the sweep and kill it at a random moment; SystemExit when it ended before."""
-    child, before = begin(folder), size(folder)
+def ended(child: int) -> bool:
+    """Return whether the sweep is at its end; SystemExit when it failed."""
+    gone, status = os.waitpid(child, os.WNOHANG)
+    if gone and os.waitstatus_to_exitcode(status):
+        sys.exit("the sweep failed")
+    return gone != 0
+
+
+def wait(child: int, folder: Path, chance: random.Random) -> bool:
+    """Wait for a random moment; return whether the sweep ended before."""
     if chance.random() < 0.25:  # while it starts: the lock, the manifest, the models
         time.sleep(chance.uniform(0, 0.5))
-    else:  # while it writes, after some texts
-        grown, until = chance.randrange(1, 600), time.monotonic() + PATIENCE_S
-        while size(folder) < before + grown and time.monotonic() < until:
-            if os.waitpid(child, os.WNOHANG) != (0, 0):
-                sys.exit("the sweep ended before it was killed")
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.03))
+        return ended(child)
+    grown, until = size(folder) + chance.randrange(1, 600), time.monotonic() + PATIENCE_S
+    while size(folder) < grown and time.monotonic() < until:  # while it writes, after some texts
+        if ended(child):
+            return True
+        time.sleep(0.001)
+    time.sleep(chance.uniform(0, 0.03))
+    return ended(child)
+
+
+def killed(folder: Path, chance: random.Random) -> bool:
+    """Run the sweep and kill it at a random moment; return whether that came before its end."""
+    child = begin(folder)
+    if wait(child, folder, chance):
+        return False
     os.kill(child, signal.SIGKILL)
-    if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
-        sys.exit("the sweep ended before it was killed")
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def sizes_after(folder: Path, kills: int, chance: random.Random) -> list[int]:
+    """Kill one sweep so often, or until it ends; return how large its file was after each kill."""
+    sizes: list[int] = []
+    while len(sizes) < kills and killed(folder, chance):
+        sizes.append(size(folder))
+    return sizes
 
 
 def finish(folder: Path) -> None:
@@ -73,12 +97,12 @@ def finish(folder: Path) -> None:
 
 
 def main() -> None:
-    folder, kills, chance = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))  # noqa: S311
-    sizes = []
-    for _ in range(kills):
-        kill(folder, chance)
-        sizes.append(size(folder))
-    finish(folder)
+    top, kills, chance = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))  # noqa: S311
+    sizes: list[list[int]] = []
+    while not sizes or sum(map(len, sizes)) < kills:
+        folder = top / str(len(sizes))
+        sizes.append(sizes_after(folder, kills - sum(map(len, sizes)), chance))
+        finish(folder)
     print(json.dumps(sizes))
 
 
