@@ -150,12 +150,12 @@ def _uniform(words: Words) -> Numbers:
 
 
 class _Source:
-    """NumPy's Philox, set to any place of any stream."""
+    """NumPy's Philox, set to any place of any stream of any seed."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self._philox = np.random.Philox(key=np.array([seed, 0], np.uint64))
+    def __init__(self) -> None:
+        self._philox = np.random.Philox(key=0)
         self._state = self._philox.state
+        self.key = self._state["state"]["key"]
         self.counter = self._state["state"]["counter"]
 
     def draw(self, start: int, count: int) -> Words:
@@ -174,7 +174,8 @@ _thread = threading.local()  # a source is set and drawn from in two steps, so e
 def _source(seed: int, position: int, sample: int, stream: int) -> _Source:
     """Return a source for words of the counter (block, position, sample, stream)."""
     source: _Source | None = getattr(_thread, "source", None)
-    if source is None or source.seed != seed:
-        source = _thread.source = _Source(seed)
+    if source is None:
+        source = _thread.source = _Source()  # once: NumPy asks the system for a seed each time
+    source.key[0] = seed
     source.counter[1:] = position, sample, stream
     return source
