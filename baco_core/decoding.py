@@ -37,7 +37,7 @@ class Decoding:
         self._rules = rules
         self._position = 0
         self._aligned_share = 0.5
-        self._spoke = dict.fromkeys(Source, -RECENT)
+        self._spoke = dict.fromkeys(Source, -1)  # both contexts are read at once
         self.one_model = lanes[Source.BASE].prefix.model is lanes[Source.ALIGNED].prefix.model
         self._shared = isinstance(lanes[Source.BASE].transcript, SharedTokens)
 

@@ -35,16 +35,18 @@ def lazy(decoding: Decoding, model: Model, texts: int) -> Iterator[Reading]:
 def speculative(decoding: Decoding, model: Model, texts: int) -> Iterator[Reading]:
     """Read what is waited for and what is guessed to follow; else guess, or check guesses.
 
-    A source of the same model that is not waited for reads along.
+    A source of the same model that is not waited for reads along. So does one of another model where there
+    are several texts: then no model is ever idle, and a guess would only hold up what is known.
     """
     if decoding.wanted:
-        yield from _given(_ahead(decoding, source) for source in _sources(decoding, model))
+        alone = texts == 1 and not decoding.one_model
+        yield from _given(_ahead(decoding, source, alone=alone) for source in _sources(decoding, model))
 
 
-def _ahead(decoding: Decoding, source: Source) -> Reading | None:
+def _ahead(decoding: Decoding, source: Source, *, alone: bool) -> Reading | None:
     if source in decoding.wanted:
         return decoding.demand_ahead(source)
-    if decoding.one_model:
+    if not alone:
         return decoding.along(source)
     return decoding.guess(source) if source is decoding.drafter else decoding.check(source)
 
