@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from baco_core.lane import Prefix, common_length
 from baco_core.model import Model, TokenSequence
@@ -13,14 +15,19 @@ WORTH = 8
 
 
 class PrefixCache:
-    """The contexts of a pair that were used last, `size` of them at most. Threads may share it.
+    """The contexts of a pair that were used last. Threads may share it.
 
     A context is kept from its first chunk on: what was read of one that nobody waits for any more is of
     use to the next that begins alike.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int | None = None, tokens: int | None = None) -> None:
+        """Keep `size` contexts and `tokens` tokens of them at most; None is no limit, 0 keeps nothing.
+
+        The last context is kept however long it is.
+        """
         self._size = size
+        self._tokens = tokens
         self._kept: list[Prefix] = []  # the one used last comes last
         self._lock = threading.Lock()
 
@@ -63,7 +70,15 @@ class PrefixCache:
         kept = [one for one in self._kept if one is not prefix and one is not source]
         if source and common_length(source.token_ids, prefix.token_ids) < len(source.token_ids):
             kept.append(source)  # it goes on in another way
-        self._kept = [*kept, prefix][-self._size :] if self._size else []
+        self._kept = self._within([*kept, prefix])
+
+    def _within(self, kept: list[Prefix]) -> list[Prefix]:
+        """Return those used last, as many as may be kept."""
+        if self._size == 0 or self._tokens == 0:
+            return []
+        sums = list(accumulate(len(one.token_ids) for one in reversed(kept)))
+        fit = len(kept) if self._tokens is None else max(1, bisect_right(sums, self._tokens))
+        return kept[-min(fit, fit if self._size is None else self._size) :]
 
 
 def _shared(kept: Prefix, prefix: Prefix) -> int:

@@ -44,10 +44,10 @@ class ServerConfig:
     ] = ()
     texts: Annotated[int, _about("Texts that a pair writes at the same time.", ge=1, le=1024)] = 8
     queue: Annotated[int, _about("Requests that wait for a pair; one more is refused (429).", ge=1)] = 256
-    contexts: Annotated[
-        int | None,
-        _about("Contexts kept for requests that begin alike; else as the pair's decode.keep_prompts.", ge=0),
-    ] = None
+    context_tokens: Annotated[
+        int,
+        _about("Tokens of contexts that a pair keeps for requests that begin alike; 0 keeps none.", ge=0),
+    ] = 8192
     max_body: Annotated[int, _about("The most bytes of a request's body.", ge=1024)] = 4 * 2**20
     max_new_tokens: Annotated[int, _about("The most tokens a request may ask for in one text.", ge=1)] = 4096
     max_n: Annotated[int, _about("The most texts a request may ask for.", ge=1, le=4096)] = 128

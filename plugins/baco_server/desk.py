@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from baco_core.config import Config
@@ -58,11 +59,16 @@ GRACE = 30.0
 class Desk:
     """Writes the texts of one pair. Its methods may be called from any thread."""
 
-    def __init__(self, pipeline: Pipeline, limits: DeskLimits) -> None:
-        """Take a pipeline whose pair was opened for `limits.texts` texts: `Desk.open` does both."""
-        keep = pipeline.decode.keep_prompts if limits.contexts is None else limits.contexts
-        self._pipeline = replace(pipeline, kept=PrefixCache(keep))
+    def __init__(
+        self, pipeline: Pipeline, limits: DeskLimits, told: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take a pipeline whose pair was opened for `limits.texts` texts: `Desk.open` does both.
+
+        `told` is called on the desk's thread when a turn's worth has been told, while models read.
+        """
+        self._pipeline = replace(pipeline, kept=PrefixCache(tokens=limits.context_tokens))
         self._limits = limits
+        self._told = told
         self._pipelines = Pipelines(self._pipeline)
         self._counts = Counts(pipeline.pair)
         self._shift = Shift(self._pipeline, limits.texts, self._counts)
@@ -74,9 +80,11 @@ class Desk:
         self._broken: BaseException | None = None
 
     @classmethod
-    def open(cls, config: Config, plugins: Plugins, limits: DeskLimits) -> Desk:
+    def open(
+        cls, config: Config, plugins: Plugins, limits: DeskLimits, told: Callable[[], None] = lambda: None
+    ) -> Desk:
         """Open the pair of a config for so many texts, and return its desk; raises BacoError."""
-        return cls(Pipeline.from_config(config, plugins, limits.texts), limits)
+        return cls(Pipeline.from_config(config, plugins, limits.texts), limits, told)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -164,6 +172,7 @@ class Desk:
             while self._wait_for_work():
                 self._look_after()
                 self._shift.turn()
+                self._told()
         except BaseException as error:
             _LOGGER.exception("the desk broke")
             self._broken = error
@@ -206,4 +215,5 @@ class Desk:
                 self._shift.rota.add(self._arrivals.popleft())
         for order in self._shift.rota:
             self._close(order)
+        self._told()
         self._shift.close()

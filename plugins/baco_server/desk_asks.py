@@ -42,11 +42,10 @@ class DeskLimits:
     """Texts that are written at the same time."""
     requests: int = 256
     """Requests that may wait; one more is refused."""
-    contexts: int | None = None
-    """Contexts that stay in memory for requests that begin alike, two a prompt; None: as many as
-    `decode.keep_prompts` of the pair's config."""
+    context_tokens: int = 8192
+    """Tokens of contexts that stay in memory for requests that begin alike, of both models together."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a limit that would let nothing through."""
-        if self.texts < 1 or self.requests < 1 or (self.contexts is not None and self.contexts < 0):
-            raise ValueError("a desk needs texts and requests of 1 or more, and contexts of 0 or more")
+        if self.texts < 1 or self.requests < 1 or self.context_tokens < 0:
+            raise ValueError("a desk needs texts and requests of 1 or more, and context_tokens of 0 or more")

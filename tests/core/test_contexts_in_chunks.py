@@ -115,6 +115,24 @@ def test_the_contexts_used_last_are_kept() -> None:
     assert len(cache) == 0
 
 
+def test_contexts_are_kept_as_long_as_their_tokens_fit() -> None:
+    cache, one = PrefixCache(tokens=50), model()
+    for first in (0, 50, 100):
+        whole(cache.prefix(one, ids(20, first), 1, BASE))
+    assert len(cache) == 2
+    assert whole(cache.prefix(one, ids(20, 50), 1, BASE)) == [1]
+    whole(cache.prefix(one, ids(60, 150), 1, BASE))
+    assert len(cache) == 1  # the last one is kept however long it is
+    assert whole(cache.prefix(one, ids(60, 150), 1, BASE)) == [1]
+
+
+def test_no_tokens_keep_nothing() -> None:
+    cache, one = PrefixCache(tokens=0), model()
+    assert whole(cache.prefix(one, ids(20), 1, BASE)) == [20]
+    assert whole(cache.prefix(one, ids(20), 1, BASE)) == [20]
+    assert len(cache) == 0
+
+
 @given(st.lists(st.integers(0, 2), max_size=40), st.lists(st.integers(0, 2), max_size=40))
 def test_how_long_two_lists_are_equal(left: list[int], right: list[int]) -> None:
     slow = next((at for at, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), None)

@@ -106,7 +106,7 @@ def test_cancelling_ends_a_prompt_within_one_chunk_and_what_was_read_is_kept() -
     world = World("views")
     (model,) = {id(one): one for one in world.models.values()}.values()
     gate = model.gate = threading.Semaphore(0)
-    with world.desk(contexts=8) as desk:
+    with world.desk(context_tokens=8192) as desk:
         ask = Ask(LONG, config("router={use: aligned}", "prompts.base=plain", "prompts.aligned=plain"))
         job = desk.submit(ask, ear := Ear())
         gate.release(2)
@@ -143,7 +143,7 @@ def test_texts_go_on_between_the_chunks_of_a_long_prompt() -> None:
 
 def test_requests_that_begin_alike_read_what_they_share_once() -> None:
     world = World()
-    with world.desk(contexts=8) as desk:
+    with world.desk(context_tokens=8192) as desk:
         ears = [Ear(), Ear()]
         jobs = [desk.submit(Ask(LONG + str(which), config()), ear) for which, ear in enumerate(ears)]
         assert [ear.wait() for ear in ears] == [Finished("done")] * 2
@@ -332,7 +332,7 @@ def test_a_desk_that_breaks_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_after_everything_has_ended_nothing_is_held() -> None:
     world = World()
-    with world.desk(contexts=0) as desk:
+    with world.desk(context_tokens=0) as desk:
         ears = [asked(desk, "A cat", "decode.n=9") for _ in range(3)]
         for ear in ears:
             ear.wait()
@@ -345,7 +345,7 @@ def test_after_everything_has_ended_nothing_is_held() -> None:
 
 def test_figures_count_passes_of_each_model_and_tokens_of_the_prompt() -> None:
     world = World()
-    with world.desk(contexts=8) as desk:
+    with world.desk(context_tokens=8192) as desk:
         for _ in range(2):
             asked(desk, "A cat", "router={use: rand}").wait()
         figures = desk.figures()

@@ -84,15 +84,15 @@ class Guest:
     st.lists(wishes(), min_size=1, max_size=7),
     st.sampled_from(("tokens", "text", "views")),
     st.integers(1, 4),
-    st.sampled_from((0, 1, 8)),
+    st.sampled_from((0, 1, 64, 8192)),
     st.data(),
 )
 def test_each_text_is_what_the_pipeline_writes_alone(
-    some: list[Wish], kind: str, places: int, contexts: int, data: st.DataObject
+    some: list[Wish], kind: str, places: int, kept: int, data: st.DataObject
 ) -> None:
     world = World(kind)  # type: ignore[arg-type]
     guests = [Guest(wish) for wish in some]
-    with world.desk(texts=places, contexts=contexts) as desk:
+    with world.desk(texts=places, context_tokens=kept) as desk:
         for guest in guests:
             guest.job = desk.submit(guest.ask, guest.ear)
             guest.asked.set()
@@ -129,7 +129,7 @@ def test_a_hundred_threads_ask_at_once_and_nothing_is_lost() -> None:
     world = World()
     asks = [Ask(PROMPTS[at % 3], config(f"decode.seed={at}", "decode.n=2")) for at in range(60)]
     ears = [Ear() for _ in asks]
-    with world.desk(texts=8, contexts=4) as desk:
+    with world.desk(texts=8, context_tokens=4096) as desk:
         threads = [threading.Thread(target=desk.submit, args=pair) for pair in zip(asks, ears, strict=True)]
         for thread in threads:
             thread.start()

@@ -6,12 +6,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from baco_server.api.errors import ApiError, from_failure
-from baco_server.desk import Ask, Desk, Failed, Finished, Job, TokenEvent, Told
+from baco_server.api.pairs import ServedPair
+from baco_server.desk import Ask, Failed, Finished, Job, TokenEvent, Told
 
 log = logging.getLogger("baco.serve")
+SLOW = "the stream was not read in time, so it was ended."
 Heard = tuple[int, Told]
 """Which of the request's prompts it is about, and what was told."""
 
@@ -37,10 +40,10 @@ class Listening:
         self._running = 0
         self.jobs: list[Job] = []
 
-    async def ask(self, desk: Desk, asks: list[Ask]) -> None:
+    async def ask(self, pair: ServedPair, asks: list[Ask]) -> None:
         """Submit all, off the event loop, since long prompts take a while; ApiError when one is refused."""
         try:
-            await asyncio.to_thread(self._submit, desk, asks)
+            await asyncio.to_thread(self._submit, pair, asks)
         except BaseException as error:
             self.cancel()
             if not isinstance(error, Exception):
@@ -48,33 +51,26 @@ class Listening:
             _note(error)
             raise from_failure(error) from error
 
-    def _submit(self, desk: Desk, asks: list[Ask]) -> None:
+    def _submit(self, pair: ServedPair, asks: list[Ask]) -> None:
+        put = partial(pair.mailbox.post, self._loop, self._queue)
         for ask in asks:
             self._running += 1
-            self.jobs.append(desk.submit(ask, self._teller(len(self.jobs))))
+            self.jobs.append(pair.desk.submit(ask, self._teller(len(self.jobs), put)))
 
-    def _teller(self, prompt: int) -> Callable[[Told], None]:
+    def _teller(self, prompt: int, put: Callable[[Heard | Exception], None]) -> Callable[[Told], None]:
         def tell(told: Told) -> None:
             if isinstance(told, TokenEvent):
                 if not self._tokens:
                     return
                 self._waiting += 1
                 if self._waiting > self._buffer:
-                    self._overflow()
+                    self._tokens = False
+                    self.cancel()
+                    put(ApiError(408, SLOW, code="slow_reader"))
                     return
-            self._put((prompt, told))
+            put((prompt, told))
 
         return tell
-
-    def _put(self, item: Heard | Exception) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the server has ended
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
-
-    def _overflow(self) -> None:
-        if self._tokens:
-            self._tokens = False
-            self.cancel()
-            self._put(ApiError(408, "the stream was not read in time, so it was ended.", code="slow_reader"))
 
     async def next(self, seconds: float) -> Heard | None:
         """Return what was told next; None when nothing was for so long.

@@ -15,6 +15,7 @@ from baco_core.config import Config, config_data
 from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins
 from baco_server.api.errors import ApiError
+from baco_server.api.mailbox import Mailbox
 from baco_server.config import ServeConfig
 from baco_server.desk import Desk, DeskLimits
 
@@ -30,6 +31,8 @@ class ServedPair:
     config: Config
     pipeline: Pipeline
     desk: Desk
+    mailbox: Mailbox
+    """What the desk tells of requests goes through it."""
     fingerprint: str
     """What a text depends on besides the request, as a short name: version and config."""
 
@@ -55,12 +58,13 @@ class Pairs:
     def load(self) -> None:
         """Open every pair and start its desk; BacoError for the first that cannot be opened."""
         server = self.config.server
-        limits = DeskLimits(server.texts, server.queue, server.contexts)
+        limits = DeskLimits(server.texts, server.queue, server.context_tokens)
         for name, config in self.config.pairs.items():
             if self.closing:
                 return
-            desk = Desk.open(config, self.plugins, limits)
-            self._take(ServedPair(name, config, desk.pipeline, desk, fingerprint_of(config)))
+            mailbox = Mailbox()
+            desk = Desk.open(config, self.plugins, limits, mailbox.deliver)
+            self._take(ServedPair(name, config, desk.pipeline, desk, mailbox, fingerprint_of(config)))
 
     def _take(self, pair: ServedPair) -> None:
         with self._lock:

@@ -80,7 +80,7 @@ async def answer(
 ) -> Response:
     """Ask the desk and return the answer; ApiError when it refuses, ClientGoneError when nobody waits."""
     listening = posed.question.listening
-    await listening.ask(posed.pair.desk, asks)
+    await listening.ask(posed.pair, asks)
     if stream:
         return EventStream(answering.events(), listening)
     async with watched(request.receive, listening):
