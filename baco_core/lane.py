@@ -18,6 +18,9 @@ CHUNK = 256
 """Tokens of a context that are read at once; then other texts go on, and whoever cancels is heard. As many
 as a backend reads in one pass or in two (docs/backend.md), so that a context takes no more passes for it."""
 
+WORTH = 8
+"""Tokens two contexts must have in common before reading them again costs more than copying them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
@@ -45,7 +48,7 @@ class Prefix:
         token_ids: Sequence[int],
         max_new_tokens: int,
         name: str,
-        look_up: Callable[[Prefix], TokenSequence | None] = lambda prefix: None,
+        look_up: Callable[[Prefix], TokenSequence | None] | None = None,
     ) -> None:
         """Refuse, before any work, a context that leaves no room for `max_new_tokens` (ContextError).
 
@@ -85,11 +88,21 @@ class Prefix:
             return None
         sequence = self._sequence
         if sequence is None or sequence.length == self.begun:
-            sequence = self._look_up(self) or sequence or self.model.open()
+            sequence = self._found() or sequence or self.model.open()
             self._sequence, self.begun = sequence, sequence.length
         self._busy, first = True, sequence.length
         last = min(len(self.token_ids), (first // CHUNK + 1) * CHUNK)
         return Reading(self.model, sequence, self.token_ids[first:last], 1, self._take, context=self)
+
+    def _found(self) -> TokenSequence | None:
+        return self._look_up(self) if self._look_up else None
+
+    def gains_from(self, other: Prefix) -> bool:
+        """Return whether to wait for another context spares at least half of what is to be read of this."""
+        if self._look_up is None or other.model is not self.model:
+            return False
+        common = min(common_length(self.token_ids, other.token_ids), len(self.token_ids) - 1)
+        return common - self.length >= max(WORTH, (len(self.token_ids) - self.length) // 2)
 
     def put_off(self) -> None:
         """Take back what `reading` returned: it is not to be read now, and may be asked for again.

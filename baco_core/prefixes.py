@@ -7,11 +7,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from baco_core.lane import Prefix, common_length
+from baco_core.lane import WORTH, Prefix, common_length
 from baco_core.model import Model, TokenSequence
-
-WORTH = 8
-"""Tokens two contexts must have in common before reading them again costs more than copying them."""
 
 
 class PrefixCache:
@@ -68,8 +65,8 @@ class PrefixCache:
     def _keep(self, prefix: Prefix, source: Prefix | None) -> None:
         """Keep a context as the last used one but for the one it was begun from, or in place of that."""
         kept = [one for one in self._kept if one is not prefix and one is not source]
-        if source and common_length(source.token_ids, prefix.token_ids) < len(source.token_ids):
-            kept.append(source)  # it goes on in another way
+        if source and _shared(source, prefix) < len(source.token_ids) - 1:
+            kept.append(source)  # it goes on in another way, or is still being read
         self._kept = self._within([*kept, prefix])
 
     def _within(self, kept: list[Prefix]) -> list[Prefix]:

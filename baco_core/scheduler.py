@@ -151,13 +151,16 @@ class Scheduler:
 def within_a_pass(wanted: Sequence[tuple[Reader, Reading]]) -> list[tuple[Reader, Reading]]:
     """Put off contexts, so that a pass reads no more than a chunk of a long one, and a chunk of short ones.
 
-    Long ones come one after the other, which lets the next begin with what it shares with the first.
+    Long ones come one after the other, and those that begin alike: so the next can begin with what it shares
+    with the first.
     """
     left, longs, kept = CHUNK, 1, []
     for reader, reading in wanted:
         context, size = reading.context, len(reading.token_ids)
         if context is None:
             kept.append((reader, reading))
+        elif any(one.context and context.gains_from(one.context) for _, one in kept):
+            context.put_off()
         elif len(context.token_ids) - context.length > CHUNK and longs:
             longs -= 1
             kept.append((reader, reading))

@@ -172,3 +172,26 @@ def test_a_pass_reads_a_chunk_of_one_long_context_and_a_chunk_of_short_ones(
     assert [readers.index(reader) for reader, _ in left] == kept  # type: ignore[arg-type]
     for at, prefix in enumerate(prefixes):
         assert (prefix.reading() is None) == (at in kept)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "read"),
+    [
+        (ids(40), ids(40), [40, 1]),
+        (ids(40), [*ids(30), *ids(10, 90)], [40, 10]),
+        (ids(40), [*ids(10), *ids(30, 90)], [40, 40]),
+        (ids(400), ids(400), [CHUNK, 400 - CHUNK, 1]),
+    ],
+)
+def test_contexts_that_come_at_once_and_begin_alike_are_read_once(
+    first: list[int], second: list[int], read: list[int]
+) -> None:
+    cache, one = PrefixCache(8), model()
+    prefixes = [cache.prefix(one, tokens, 1, BASE) for tokens in (first, second)]
+    sizes: list[int] = []
+    while any(prefix.length < len(prefix.token_ids) for prefix in prefixes):
+        found = [reading for prefix in prefixes if (reading := prefix.reading())]
+        for _, reading in within_a_pass([(None, reading) for reading in found]):  # type: ignore[misc]
+            sizes.append(len(reading.token_ids))
+            reading.take(reading.sequence.prefill(reading.token_ids))
+    assert sizes == read
