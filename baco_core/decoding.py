@@ -8,6 +8,7 @@ from baco_core.decode import Lanes, Rules, Step, Wanted, decode
 from baco_core.draft import Draft
 from baco_core.exchange import SharedTokens
 from baco_core.lane import Lane, Reading
+from baco_core.model import Model
 from baco_core.pick import Picker
 from baco_core.router import Decider
 from baco_core.rows import Logits, log_normaliser
@@ -54,6 +55,11 @@ class Decoding:
             steps.append(item)
         self.ended, self.wanted = True, frozenset()
         return steps
+
+    def waits_for(self, model: Model) -> bool:
+        """Return whether a pass of this model would let the loop go on."""
+        lanes = (self.lanes[source] for source in self.wanted)
+        return any(lane.prefix.model is model and not lane.busy and not lane.ready for lane in lanes)
 
     def close(self) -> None:
         """End the text here."""

@@ -84,6 +84,8 @@ class _Race:
     def winner(self) -> int:
         """Return the token of the largest score, the lowest of equals."""
         near = np.flatnonzero(self.maxima >= max(self.top - _REACH * self.temperature, _LOWEST))
+        if near.size == 1 and (alone := self._alone(int(near[0]))) is not None:
+            return alone
         heats = self.noise.heats(self.position, near)
         bounds = self._tempered(self.maxima[near]) + heats.largest()
         floor = float(bounds.max()) - _WINDOW
@@ -94,6 +96,12 @@ class _Race:
             others = self._scores(heats.only(np.flatnonzero(bounds >= best)))
             tokens, scores = np.concatenate((tokens, others[0])), np.concatenate((scores, others[1]))
         return int(tokens[scores == scores.max()].min())
+
+    def _alone(self, heat: int) -> int | None:
+        """Return the one token that a heat has left, which needs no noise to win; None for several."""
+        first = heat // COLUMNS * SPAN + heat % COLUMNS
+        left = np.flatnonzero(self.logits[first : first + SPAN - heat % COLUMNS : COLUMNS] > -np.inf)
+        return first + int(left[0]) * COLUMNS if left.size == 1 else None
 
     def _scores(self, heats: Heats) -> tuple[Ids, Numbers]:
         """Return the tokens of some heats and their scores."""
@@ -116,9 +124,9 @@ def largest_of_heats(logits: Logits) -> Logits:
     maxima: Logits = logits[:whole].reshape(-1, LANES, COLUMNS).max(axis=1).reshape(-1)
     if whole == logits.size:
         return maxima
-    last = np.full(SPAN, -np.inf, np.float32)
+    last = np.full(-(-(logits.size - whole) // COLUMNS) * COLUMNS, -np.inf, np.float32)
     last[: logits.size - whole] = logits[whole:]
-    return np.concatenate((maxima, last.reshape(LANES, COLUMNS).max(axis=0)))
+    return np.concatenate((maxima, last.reshape(-1, COLUMNS).max(axis=0)))
 
 
 def log_softmax_at(row: Logits, token_ids: Sequence[int]) -> Numbers:

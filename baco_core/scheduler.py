@@ -22,6 +22,9 @@ class Reader(Protocol):
     def advance(self) -> list[Step]:
         """Go on as far as the rows that are there allow; return what was written."""
 
+    def waits_for(self, model: Model) -> bool:
+        """Return whether a pass of this model would let it go on."""
+
     def close(self) -> None:
         """End it here."""
 
@@ -30,6 +33,9 @@ Wants = Callable[[Model, int], Iterable[Reading]]
 """Yields what a reader, one of so many, wants a model to read now."""
 Written = list[tuple[Reader, Step]]
 Failed = Callable[[Reader, Exception], None]
+
+COMPANY = 3
+"""So many texts make it worth while to gather them for a pass."""
 
 
 class Scheduler:
@@ -55,6 +61,8 @@ class Scheduler:
         self._engine = engine
         self._failed = failed
         self._readers: dict[Reader, Wants] = {}
+        self._submitted = 0
+        self._held: dict[int, int] = {}  # models that hold back, and how many passes there were before
 
     @property
     def busy(self) -> bool:
@@ -122,9 +130,24 @@ class Scheduler:
 
     def _read(self) -> None:
         for model in self._models:
-            if self._engine.idle(model) and (wanted := within_a_pass(self._wanted(model))):
+            if not self._engine.idle(model) or self._holds_back(model):
+                continue
+            if wanted := within_a_pass(self._wanted(model)):
                 owners = {id(reading): reader for reader, reading in wanted}
+                self._held.pop(id(model), None)
+                self._submitted += 1
                 self._engine.submit(model, [one for _, one in wanted], partial(self._lose, owners))
+
+    def _holds_back(self, model: Model) -> bool:
+        """Return whether few texts wait for a model, and the end of another's pass will bring it more.
+
+        A pass costs nearly as much for two texts as for four. Nobody is held back for more than one pass.
+        """
+        if len(self._readers) < COMPANY or all(map(self._engine.idle, self._models)):
+            return False
+        if self._held.setdefault(id(model), self._submitted) != self._submitted:
+            return False
+        return 2 * sum(reader.waits_for(model) for reader in self._readers) < len(self._readers)
 
     def _wanted(self, model: Model) -> list[tuple[Reader, Reading]]:
         texts, found = len(self._readers), []

@@ -49,6 +49,10 @@ class Scoring:
         """Return nothing: it writes no text."""
         return []
 
+    def waits_for(self, model: Model) -> bool:
+        """Return whether this model is to read more."""
+        return model is self._model and not self._busy and not self.ended
+
     def close(self) -> None:
         """Read no more."""
         self.ended = True
