@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 from serving_asks import answered, drawn
+from serving_bound import bound
 from serving_clients import Load, Outcome, work
 from serving_process import Served, served
 
@@ -38,6 +39,7 @@ FLAT = 0.05
 
 def measure(options: Namespace) -> dict[str, Any]:
     """Return the whole result; what goes wrong is in it."""
+    limit = bound(options.config, options.company)
     print("writing every text alone", flush=True)
     asks = answered(drawn(options.asks, options.most), options.config)
     settings = [*options.set, f"server.texts={options.texts}", "server.drain=5"]
@@ -58,7 +60,7 @@ def measure(options: Namespace) -> dict[str, Any]:
     }
     return {
         "setup": setup,
-        "speeds": speeds,
+        "speeds": {**speeds, "bound": limit},
         "load": {**held, "log": complaints},
         "machine": str(machine()),
         "versions": versions(),
