@@ -45,6 +45,8 @@ class Rules:
     """What the base context left to the first word: no part of the text when base writes first."""
     router: str = "router"
     """How an error message calls the router."""
+    blocking: bool = False
+    """Whether the decider waits for something outside, so that other texts should not wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
 
+from baco_core.aside import aside
 from baco_core.decode import Lanes, Rules, Step, Wanted, decode
 from baco_core.draft import Draft
 from baco_core.exchange import SharedTokens
@@ -33,6 +36,8 @@ class Decoding:
         self.wanted: frozenset[Source] = frozenset()
         """Whose rows the loop waits for; nobody's before it begins and after its end."""
         self.ended = False
+        self.deciding: Future[Any] | None = None
+        """Done when a blocking decider has answered."""
         self._loop = decode(lanes, decider, picker, rules)
         self._picker = picker
         self._rules = rules
@@ -43,17 +48,36 @@ class Decoding:
         self._shared = isinstance(lanes[Source.BASE].transcript, SharedTokens)
 
     def advance(self) -> list[Step]:
-        """Go on as far as the rows that are there allow; return what was written."""
+        """Go on as far as the rows that are there allow; return what was written.
+
+        Where the decider is `blocking` this begins a thread and returns nothing until that has got so far.
+        """
+        waits = self.wanted and not any(self.lanes[source].ready for source in self.wanted)
+        if self.ended or waits:
+            return []
+        return self._aside() if self._rules.blocking else self._settle(*self._go_on())
+
+    def _aside(self) -> list[Step]:
+        if self.deciding is None:
+            self.deciding = aside(self._go_on, "baco-router")
+            self.wanted = frozenset()  # nobody reads for it meanwhile
+        if not self.deciding.done():
+            return []
+        decided, self.deciding = self.deciding, None
+        return self._settle(*decided.result())
+
+    def _go_on(self) -> tuple[list[Step], frozenset[Source] | None]:
+        """Run the loop; return what it wrote, and what it waits for, None at its end."""
         steps: list[Step] = []
-        if self.wanted and not any(self.lanes[source].ready for source in self.wanted):
-            return steps
         for item in self._loop:
             if isinstance(item, Wanted):
-                self.wanted = item.sources
-                return steps
+                return steps, item.sources
             self._note(item)
             steps.append(item)
-        self.ended, self.wanted = True, frozenset()
+        return steps, None
+
+    def _settle(self, steps: list[Step], wanted: frozenset[Source] | None) -> list[Step]:
+        self.ended, self.wanted = wanted is None, wanted or frozenset()
         return steps
 
     def waits_for(self, model: Model) -> bool:
@@ -62,8 +86,11 @@ class Decoding:
         return any(lane.prefix.model is model and not lane.busy and not lane.ready for lane in lanes)
 
     def close(self) -> None:
-        """End the text here."""
-        self._loop.close()
+        """End the text here; a decider that is being waited for is left to itself."""
+        if self.deciding is None:
+            self._loop.close()
+        else:
+            self.deciding.add_done_callback(lambda _: self._loop.close())
         self.ended, self.wanted = True, frozenset()
 
     def demand(self, source: Source) -> Reading | None:

@@ -30,7 +30,7 @@ from baco_core.prompts import (
     base_lead,
     text_of,
 )
-from baco_core.router import Generation, Router, asks_everywhere, speakers_of
+from baco_core.router import Generation, Router, asks_everywhere, is_blocking, speakers_of
 from baco_core.sampler import Sampler
 from baco_core.samples import Samples, Text
 from baco_core.scheduler import Scheduler
@@ -222,6 +222,7 @@ class Pipeline:
             speakers=speakers_of(self.router),
             lead=lead,
             router=self.router_label,
+            blocking=is_blocking(self.router),
         )
 
 

@@ -97,7 +97,8 @@ class Router(Protocol):
     nobody reads for a model that never speaks. `at_every_token: bool` (default False) asks for a decision at
     every token, as `switch_at: token` does, which needs one vocabulary. `replayable: bool` (default True) is
     False when asking twice for one position costs or answers differently (a paid endpoint, say), for whoever
-    would.
+    would. `blocking: bool` (default False) is True where `decide` waits for something outside, an endpoint or
+    another process: then each text decides in a thread, several at the same time, and other texts go on.
     """
 
     @property
@@ -117,3 +118,8 @@ def speakers_of(router: Router) -> frozenset[Source]:
 def asks_everywhere(router: Router) -> bool:
     """Return whether the router wants to decide at every token."""
     return bool(getattr(router, "at_every_token", False))
+
+
+def is_blocking(router: Router) -> bool:
+    """Return whether deciding waits for something outside."""
+    return bool(getattr(router, "blocking", False))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from baco_core.decode import Step
 from baco_core.decoding import Decoding
@@ -18,6 +19,8 @@ class Reader(Protocol):
     """What a scheduler goes on with: a text in the making, or whatever else has something to read."""
 
     ended: bool
+    deciding: Future[Any] | None
+    """What it waits for besides rows, if anything."""
 
     def advance(self) -> list[Step]:
         """Go on as far as the rows that are there allow; return what was written."""
@@ -34,6 +37,8 @@ Wants = Callable[[Model, int], Iterable[Reading]]
 Written = list[tuple[Reader, Step]]
 Failed = Callable[[Reader, Exception], None]
 
+MOMENT = 0.05
+"""Seconds that a turn waits for deciders when there is nothing to read: others may come, or cancel."""
 COMPANY = 3
 """So many texts make it worth while to gather them for a pass."""
 
@@ -125,8 +130,12 @@ class Scheduler:
         if self._engine.wait():
             return
         self._read()
-        if not self._engine.wait() and self._readers:
+        if self._engine.wait() or not self._readers:
+            return
+        deciding = [reader.deciding for reader in self._readers if reader.deciding]
+        if not deciding:
             raise RuntimeError("a text waits for rows that nobody reads")
+        wait(deciding, MOMENT, FIRST_COMPLETED)
 
     def _read(self) -> None:
         for model in self._models:

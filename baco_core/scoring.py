@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from baco_core.decode import Step
 from baco_core.lane import Reading
@@ -44,6 +46,7 @@ class Scoring:
         """Of the tokens so far, in order."""
         self.ended = len(self._token_ids) == 1
         """Whether there is nothing left to read."""
+        self.deciding: Future[Any] | None = None
 
     def advance(self) -> list[Step]:
         """Return nothing: it writes no text."""

@@ -122,7 +122,7 @@ def _check_recipe(router: Router) -> None:
         "`needs` must hold Source.BASE or Source.ALIGNED"
     )
     assert router.needs == twin.needs, "`needs` must not change"
-    for name in ("replayable", "at_every_token"):
+    for name in ("replayable", "at_every_token", "blocking"):
         assert isinstance(getattr(router, name, True), bool), f"`{name}` must be True or False"
     speakers = getattr(router, "speakers", frozenset(Source))
     assert isinstance(speakers, frozenset), "`speakers` must be a frozenset of sources"

@@ -8,7 +8,15 @@ from typing import Annotated, Literal, cast
 
 import msgspec
 
-from baco_core.router import Decider, Decision, DecisionPoint, Generation, Router, StatefulDecider
+from baco_core.router import (
+    Decider,
+    Decision,
+    DecisionPoint,
+    Generation,
+    Router,
+    StatefulDecider,
+    is_blocking,
+)
 from baco_core.source import Source
 from baco_routers.content import Fc, Punc
 from baco_routers.logit import H, P
@@ -45,6 +53,11 @@ class Chain:
     def replayable(self) -> bool:
         """Whether every member can be asked twice."""
         return all(getattr(router, "replayable", True) for router in self.routers)
+
+    @property
+    def blocking(self) -> bool:
+        """Whether any member waits for something outside."""
+        return any(is_blocking(router) for router in self.routers)
 
     def start(self, generation: Generation) -> Decider:
         """Return a decider that always decides."""

@@ -85,6 +85,11 @@ class Judge:
         return frozenset()
 
     @property
+    def blocking(self) -> bool:
+        """True: to ask takes far longer than to read a token."""
+        return True
+
+    @property
     def replayable(self) -> bool:
         """Whether asking twice costs nothing but time: not at an endpoint."""
         return self.endpoint is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 from desk_world import ALIGNED, BASE, PATIENCE, Ear, World, alone, asked, config, said
@@ -341,6 +342,49 @@ def test_after_everything_has_ended_nothing_is_held() -> None:
         assert (figures.queued, figures.requests_in_hand, figures.texts, figures.paused) == (0, 0, 0, 0)
         assert figures.first_token.counts != figures.token.counts
         assert sum(figures.tokens.values()) == sum(len(one.tokens) for ear in ears for one in ear.samples)
+
+
+@dataclass(frozen=True)
+class Asks:
+    """A router that asks somebody far away, who answers when he likes."""
+
+    blocking = True
+    needs = frozenset({BASE})
+    answers: ClassVar[threading.Event]
+
+    def start(self, generation: Generation) -> Asks:
+        return self
+
+    def decide(self, point: DecisionPoint) -> Decision:
+        assert self.answers.wait(PATIENCE)
+        return Decision(ALIGNED if point.position % 2 else BASE)
+
+
+class AskingPlugin:
+    """Registers it."""
+
+    @hookimpl
+    def register_routers(self, register: object) -> None:
+        register("asks", Asks)  # type: ignore[operator]
+
+
+def test_a_router_that_waits_for_an_answer_holds_up_nobody_else() -> None:
+    Asks.answers = threading.Event()
+    world = with_plugin(World(), AskingPlugin())
+    with world.desk(texts=3) as desk:
+        slow = asked(desk, "A cat", "router={use: asks}", "decode.n=2")
+        leaving = Ear()
+        job = desk.submit(Ask("A cat", config("router={use: asks}")), leaving)
+        quick = [asked(desk, "A dog", f"decode.seed={seed}") for seed in range(3)]
+        assert [ear.wait() for ear in quick] == [Finished("done")] * 3
+        job.cancel()
+        assert leaving.wait() == Finished("cancelled")
+        assert not slow.told
+        Asks.answers.set()
+        assert slow.wait() == Finished("done")
+        assert len(slow.samples) == 2
+    ask = Ask("A cat", config("router={use: asks}", "decode.n=2", "decode.schedule=plain"))
+    assert said(slow.samples) == said(world.pipeline.using(ask.config).generate(ask.prompt))
 
 
 def test_figures_count_passes_of_each_model_and_tokens_of_the_prompt() -> None:
