@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 
 FLAGS = [
@@ -19,8 +21,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 WAIT = 120_000
 """Milliseconds that anything on the page may take: a busy machine is no failure."""
+
+
+def find_chromium(playwright: Any) -> str:
+    """Return a Chromium to run, Playwright's own or the system's; skip where there is none."""
+    own = str(playwright.chromium.executable_path)
+    for path in filter(None, map(shutil.which, (own, *CHROMIUMS))):
+        return path
+    pytest.skip("Chromium is not installed: `playwright install chromium`, or the system's package")
 
 
 class Visit:
