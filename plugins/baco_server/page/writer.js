@@ -1,0 +1,52 @@
+/** Has one run at a time written by the server, and shows it as it comes. */
+
+import { asFailure } from "./failure.js";
+import { pathOf } from "./request.js";
+import { stream } from "./server.js";
+
+export class Writer {
+  constructor(composer) {
+    this.composer = composer;
+    this.aborter = null; // of the run being written
+  }
+
+  /** Write a run to its end, whatever that is. */
+  async write(run, view) {
+    this.aborter = new AbortController();
+    const { signal } = this.aborter;
+    this.composer.setBusy(true, `Writing ${count(run.samples.length)}.`, true);
+    try {
+      await this.follow(run, view, signal);
+      run.end("cut");
+    } catch (error) {
+      run.end(signal.aborted ? "stopped" : "cut", signal.aborted ? null : asFailure(error));
+    }
+    this.aborter = null;
+    view.draw();
+    this.composer.setBusy(false, run.failure ? "" : report(run));
+  }
+
+  async follow(run, view, signal) {
+    for await (const chunk of stream(pathOf(run.settings), run.body, signal)) {
+      if (run.settings.mode === "chat" && run.tokens === 0) this.sent(run);
+      run.take(chunk);
+      view.queue();
+    }
+  }
+
+  /** The message is on its way: the composer is free for the next. */
+  sent(run) {
+    if (this.composer.prompt === run.settings.prompt) this.composer.prompt = "";
+  }
+
+  stop() {
+    this.aborter?.abort();
+  }
+}
+
+const count = (n) => (n === 1 ? "one sample" : `${n} samples`);
+
+function report(run) {
+  const share = run.share === null ? "" : `, ${Math.round(100 * run.share)}% of it by base`;
+  return `${run.wasStopped ? "Stopped" : "Written"}: ${count(run.samples.length)}${share}.`;
+}
