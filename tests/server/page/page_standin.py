@@ -83,9 +83,9 @@ def why(source: str, signal: float, gamma: float, text: str, coin: random.Random
 class StandIn:
     """The app, what was asked of it, and how it is to behave."""
 
-    def __init__(self, page: Path, *, key: str = "", loading: int = 0) -> None:
-        self.key = key
-        self.loading = loading
+    def __init__(self, page: Path) -> None:
+        self.key = ""
+        self.loading = False
         self.bodies: list[dict[str, Any]] = []
         self.cancelled = 0
         self.pause = 0.004
@@ -105,7 +105,6 @@ class StandIn:
     def refusal(self, request: Request) -> Response | None:
         """Return why a request is not served, if it is not."""
         if self.loading:
-            self.loading -= 1
             return failed(503, "The models are being loaded.", {"Retry-After": "1"})
         if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
             return failed(401, "The API key is missing or wrong.")
@@ -130,7 +129,7 @@ class StandIn:
         prompt = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
         if prompt.startswith("!busy") and self.busy:
             self.busy -= 1
-            return failed(429, "32 requests wait already.", {"Retry-After": "2"})
+            return failed(429, "32 requests wait already.", {"Retry-After": "60"})
         if prompt.startswith("!refused"):
             return failed(400, "max_tokens must be at most 1024, not 5000.", param="max_tokens")
         if prompt.startswith("!closing"):

@@ -78,6 +78,14 @@ def write(page: Any, prompt: str) -> None:
     ready(page)
 
 
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds; return whether it ever did."""
+    deadline = time.monotonic() + WAIT / 1000
+    while not (held := holds()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return held
+
+
 Visiting = Callable[..., Visit]
 
 
@@ -87,9 +95,7 @@ def served(app: Any) -> Iterator[tuple[uvicorn.Server, str]]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert until(lambda: server.started)
     try:
         yield server, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from page_standin import StandIn
-from page_visits import Visiting, ready, served, write
+from page_visits import Visiting, ready, served, until, write
 from starlette.applications import Starlette
 
 Served = tuple[StandIn, str]
@@ -21,12 +21,15 @@ def notice(page: Any) -> str:
 def test_a_busy_server_is_tried_again_after_the_seconds_it_asked_for(
     standin: Served, visiting: Visiting
 ) -> None:
-    page = visiting(standin[1]).open()
+    visit = visiting(standin[1])
+    visit.page.clock.install()
+    page = visit.open()
     write(page, "!busy Tell me.")
     assert "The server is busy" in notice(page)
     again = page.locator("#notice button")
     assert again.is_disabled()
-    assert re.fullmatch("Try again in [12] s", again.inner_text())
+    assert re.fullmatch(r"Try again in \d+ s", again.inner_text())
+    page.clock.fast_forward("01:01")
     page.get_by_role("button", name="Try again", exact=True).click()
     page.wait_for_selector(".card .word")
     ready(page)
@@ -100,20 +103,19 @@ def test_a_server_that_does_not_write_leaves_the_prompt(
 
 
 def test_a_server_that_is_gone_is_said_to_be(visiting: Visiting, standin: Served) -> None:
-    with served(standin[0].app) as (server, address):
+    with served(standin[0].app) as (_, address):
         page = visiting(address).open()
-        server.should_exit = server.force_exit = True
-        page.wait_for_timeout(500)
-        write(page, "Tell me.")
-        assert "No connection to the server" in notice(page)
+    write(page, "Tell me.")
+    assert "No connection to the server" in notice(page)
 
 
 def test_a_server_that_loads_its_models_is_waited_for(standin: Served, visiting: Visiting) -> None:
     made, url = standin
-    made.loading = 2
+    made.loading = True
     page = visiting(url).page
     page.goto(url)
     page.get_by_text("The server is getting ready").wait_for()
+    made.loading = False
     ready(page)
     assert page.locator("#notice").inner_text() == ""
     assert page.input_value("#pair") == "tiny"
@@ -131,8 +133,7 @@ def test_stopping_hangs_up_and_keeps_what_is_there(standin: Served, visiting: Vi
     assert page.locator("#stop").is_hidden()
     assert "stopped by you" in page.locator(".card footer").first.inner_text()
     assert page.locator("#status").inner_text().startswith("Stopped: 2 samples")
-    page.wait_for_timeout(700)
-    assert made.cancelled == 1
+    assert until(lambda: made.cancelled == 1)
 
 
 def test_the_page_works_below_a_folder_of_a_proxy(standin: Served, visiting: Visiting) -> None:

@@ -10,6 +10,16 @@ from page_visits import Visit, Visiting, ready, write
 
 pytestmark = pytest.mark.slow
 PROMPT = "Tell me a story about a lighthouse."
+NOTE_FIRST_WORD = """() => {
+    const [status, stop] = ["status", "stop"].map((id) => document.getElementById(id));
+    const note = () => document.querySelector(".card .word") && (
+        window.first ??= { said: status.textContent, stoppable: !stop.hidden }
+    );
+    new MutationObserver(note).observe(document.getElementById("run"), { childList: true, subtree: true });
+}"""
+STOP_AT_THE_SIXTH_WORD = """() =>
+    document.querySelectorAll(".card .word").length > 5 && (document.getElementById("stop").click(), true)
+"""
 
 
 def opened(visiting: Visiting, server: str, fragment: str = "", **context: Any) -> tuple[Visit, Any]:
@@ -40,12 +50,10 @@ def turn(page: Any, gamma: str) -> None:
 def test_a_text_streams_in_with_its_authors_and_its_figures(server: str, visiting: Visiting) -> None:
     _, page = opened(visiting, server)
     page.fill("#max-tokens", "60")
-    page.fill("#prompt", PROMPT)
-    page.click("#write")
-    page.locator(".card .word").first.wait_for()
-    assert page.locator("#stop").is_visible(), "words come before the text is complete"
-    assert page.locator("#status").inner_text() == "Writing 2 samples."
-    ready(page)
+    page.evaluate(NOTE_FIRST_WORD)
+    write(page, PROMPT)
+    first = page.evaluate("window.first")
+    assert first == {"said": "Writing 2 samples.", "stoppable": True}, "words come before the end"
     assert page.locator(".card .word.base").count() > 0
     assert page.locator(".card .word.aligned").count() > 0
     lines = page.locator(".card .word.base").first.evaluate(
@@ -97,8 +105,7 @@ def test_stopping_leaves_what_is_there_and_the_next_text_is_written(server: str,
     page.fill("#max-tokens", "800")
     page.fill("#prompt", PROMPT)
     page.click("#write")
-    page.locator(".card .word").nth(5).wait_for()
-    page.click("#stop")
+    page.wait_for_function(STOP_AT_THE_SIXTH_WORD)
     ready(page)
     assert "stopped by you" in page.locator(".card footer").first.inner_text()
     page.fill("#max-tokens", "8")
