@@ -1,6 +1,7 @@
 /** Why a word is whose: what the router measured, and what both models would have said. */
 
 import { byId, el } from "./dom.js";
+import { shown } from "./number.js";
 
 const DELAY = 120; // milliseconds: calm under a moving mouse, and time to reach the inspector
 
@@ -108,8 +109,7 @@ function likely({ token, logprob }, written) {
   return item;
 }
 
-/** Infinity comes as text. */
-const figure = (value) => (typeof value === "string" ? value : Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(3));
+const figure = (value) => (Number.isFinite(value) ? value.toFixed(Math.abs(value) >= 100 ? 0 : 3) : shown(value));
 const share = (percent) => (percent < 0.1 ? "<0.1%" : `${percent.toFixed(percent < 10 ? 1 : 0)}%`);
 
 /** Spaces and line breaks would not be seen. */

@@ -7,6 +7,7 @@ import { Failure } from "./failure.js";
 import { askForKey } from "./keyform.js";
 import { fromFragment } from "./link.js";
 import { clearNotice, showFailure } from "./notice.js";
+import { shown } from "./number.js";
 import { Opening } from "./opening.js";
 import { bodyOf, randomSeed } from "./request.js";
 import { Run } from "./run.js";
@@ -173,7 +174,7 @@ export class Playground {
     const { router, gamma } = run.settings;
     const now = { router: byId("router").value, gamma: this.settings.knob.value };
     const differs = run.ended && (router !== now.router || gamma !== now.gamma);
-    const name = now.gamma === null || router !== now.router ? now.router : `gamma ${now.gamma}`;
+    const name = now.gamma === null || router !== now.router ? now.router : `gamma ${shown(now.gamma)}`;
     this.stage.offer(differs ? name : null);
   }
 }

@@ -26,7 +26,7 @@ BASE = ("gulls", "moss", "tide", "lantern", "rust", "herring", "salt", "oddly", 
 ALIGNED = ("a", "little", "girl", "named", "Lily", "was", "very", "happy", "and", "went", "home")
 
 
-def router(name: str, default: float | None, high: float, **options: Any) -> dict[str, Any]:
+def router(name: str, default: float | None, high: float | None, **options: Any) -> dict[str, Any]:
     """Return a router as `/v1/routers` lists it."""
     gamma = {"description": "Base writes where its top probability is below gamma.", "type": "number"}
     properties = {**({"gamma": gamma} if default is not None else {}), **options}
@@ -44,7 +44,7 @@ WEIGHT = {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5, "descrip
 ROUTERS = [
     router("p", 0.3, 1.5),
     router("p-punc", 0.3, 1.5, probe=PROBE, words=WORDS),
-    router("h", 2.0, 8.0),
+    router("h", 2.0, None),
     router("punc", None, 0, probe=PROBE),
     router("ensemble", None, 0, weight=WEIGHT),
     router("base", None, 0),
@@ -55,7 +55,7 @@ def words(body: dict[str, Any], index: int) -> list[dict[str, Any]]:
     """Return the tokens of one sample with their authors: the same seed and gamma, the same text."""
     told = body["baco"]
     coin = random.Random(f"{body['seed']}/{index}")  # noqa: S311  (a text, not a secret)
-    gamma = told.get("gamma", 0.5)
+    gamma = float(str(told.get("gamma", 0.5)).lstrip("."))  # infinity is `.inf`
     opening = coin.choice(OPENINGS).split()
     tokens = []
     for position in range(min(body["max_tokens"], 40)):
@@ -77,7 +77,7 @@ def why(source: str, signal: float, gamma: float, text: str, coin: random.Random
         tops[name] = [
             {"token": token, "logprob": math.log(0.6 / 2**rank)} for rank, token in enumerate(likely)
         ]
-    return {"source": source, "signal": signal, "threshold": gamma, **tops}
+    return {"source": source, "signal": signal, "threshold": ".inf" if math.isinf(gamma) else gamma, **tops}
 
 
 class StandIn:

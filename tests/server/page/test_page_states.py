@@ -166,6 +166,68 @@ def test_controls_follow_the_schema_of_the_router(standin: Served, visiting: Vis
     assert made.bodies[-1]["baco"] == {"router": "ensemble", "options": {"weight": 0.75}, "trace": True}
 
 
+def test_gamma_may_be_infinite_by_a_button_or_typed(standin: Served, visiting: Visiting) -> None:
+    made, url = standin
+    page = visiting(url).open()
+    infinite = page.get_by_role("button", name="Set gamma to infinity")
+    assert infinite.is_hidden(), "where the router has a largest gamma"
+    page.select_option("#router", "h")
+    infinite.click()
+    write(page, "Tell me.")
+    assert made.bodies[-1]["baco"]["gamma"] == ".inf"
+    assert infinite.get_attribute("aria-pressed") == "true"
+    page.locator(".card .word").first.focus()
+    assert "below the threshold ∞" in page.locator("#inspector").inner_text()
+    page.fill("#gamma-number", "1.5")
+    page.press("#gamma-number", "Enter")
+    page.get_by_role("button", name="Rewrite with gamma 1.5, same seed").click()
+    ready(page)
+    page.fill("#gamma-number", "inf")
+    page.press("#gamma-number", "Enter")
+    page.get_by_role("button", name="Rewrite with gamma ∞, same seed").click()
+    ready(page)
+    assert [body["baco"]["gamma"] for body in made.bodies] == [".inf", 1.5, ".inf"]
+    assert page.locator(".turned td:nth-child(2)").all_inner_texts() == ["∞", "1.5", "∞"]
+
+
+def test_gamma_that_is_no_number_or_out_of_range_is_said_at_its_field_and_not_sent(
+    standin: Served, visiting: Visiting
+) -> None:
+    made, url = standin
+    page = visiting(url).open()
+    page.fill("#prompt", "Tell me.")
+    said = "document.activeElement.id + ': ' + document.activeElement.validationMessage"
+    for typed, why in (
+        ("-1", "gamma is 0 or more."),
+        ("2", "gamma is 1.5 or less."),
+        ("x", "gamma is a number"),
+    ):
+        page.fill("#gamma-number", typed)
+        page.click("#write")
+        assert page.evaluate(said).startswith(f"gamma-number: {why}")
+    page.select_option("#router", "base")
+    write(page, "Tell me.")
+    assert [body["baco"] for body in made.bodies] == [{"router": "base", "trace": True}]
+
+
+def test_arrows_count_gamma_up_and_down(standin: Served, visiting: Visiting) -> None:
+    page = visiting(standin[1]).open()
+    for key, gamma in (("ArrowUp", "0.31"), ("ArrowDown", "0.3"), ("ArrowDown", "0.29")):
+        page.press("#gamma-number", key)
+        assert page.input_value("#gamma-number") == gamma
+    page.fill("#gamma-number", "0")
+    page.press("#gamma-number", "ArrowDown")
+    assert page.input_value("#gamma-number") == "0"
+
+
+def test_gamma_of_a_link_is_kept_to_the_last_digit(standin: Served, visiting: Visiting) -> None:
+    made, url = standin
+    page = visiting(url).open("#router=p&gamma=0.31718750001&prompt=Tell+me.")
+    page.click("#write")
+    ready(page)
+    assert made.bodies[-1]["baco"]["gamma"] == 0.31718750001
+
+
 def test_a_setting_out_of_range_is_said_at_its_field_and_not_sent(
     standin: Served, visiting: Visiting
 ) -> None:

@@ -87,6 +87,14 @@ def test_the_knob_goes_from_aligned_alone_to_base_alone_with_the_same_seed(
     assert shares(page) == ["0% base", "0% base"]
 
 
+def test_gamma_without_end_is_aligned_alone_where_entropy_decides(server: str, visiting: Visiting) -> None:
+    _, page = opened(visiting, server)
+    page.select_option("#router", "h")
+    page.get_by_role("button", name="Set gamma to infinity").click()
+    write(page, PROMPT)
+    assert shares(page) == ["0% base", "0% base"]
+
+
 def test_the_knob_rewrites_by_itself_where_it_is_told_to(server: str, visiting: Visiting) -> None:
     _, page = opened(visiting, server)
     page.select_option("#router", "p")
