@@ -53,10 +53,11 @@ export class Inspector {
     return !hidden;
   }
 
-  /** Below the word, or above it where there is no room below. */
+  /** Below the word, or above it where there is no room below. On a phone it is at the edge where the word is not. */
   put(target) {
     const rect = target.getClientRects()[0];
     const { offsetWidth: width, offsetHeight: height } = this.box;
+    this.box.classList.toggle("high", rect.bottom > innerHeight - height);
     const below = rect.bottom + 8 + height <= innerHeight || rect.top < height + 8;
     const left = Math.min(Math.max(8, rect.left - 16), document.documentElement.clientWidth - width - 8);
     this.box.style.setProperty("left", `${left}px`);

@@ -47,6 +47,7 @@ export class Knob {
   }
 
   set(gamma) {
+    if (!this.range) return;
     this.field.value = shown(gamma);
     this.take();
   }

@@ -15,7 +15,7 @@ export class Opening {
   }
 
   async begin() {
-    this.composer.setBusy(true, "Asking the server what it has.");
+    this.busy("Asking the server what it has.");
     try {
       const [models, routers] = await Promise.all([list("v1/models"), list("v1/routers")]);
       if (models.length && models.every(({ baco }) => baco?.ready === false)) this.wait();
@@ -27,19 +27,25 @@ export class Opening {
 
   end(models, routers) {
     clearNotice();
-    this.composer.setBusy(false, "");
+    this.composer.setBusy(false);
+    this.composer.say("");
     this.onready(models, routers);
   }
 
   fail(failure) {
-    this.composer.setBusy(true, "");
+    this.busy("");
     if (failure.kind === "key") askForKey(() => this.begin());
     else if (failure.kind === "closing") this.wait();
     else showFailure(failure, () => this.begin());
   }
 
+  busy(text) {
+    this.composer.setBusy(true);
+    this.composer.say(text);
+  }
+
   wait() {
-    this.composer.setBusy(true, "");
+    this.busy("");
     showWait("The server is getting ready", "It loads its models. This page looks again every two seconds.");
     setTimeout(() => this.begin(), LOADING);
   }

@@ -13,7 +13,7 @@ import { bodyOf, randomSeed } from "./request.js";
 import { Run } from "./run.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
-import { Writer } from "./writer.js";
+import { report, Writer } from "./writer.js";
 
 export class Playground {
   constructor() {
@@ -64,6 +64,7 @@ export class Playground {
     this.chat.clear();
     this.stage.leave();
     this.era += 1;
+    this.composer.say("");
     clearNotice();
     this.rest();
   }
@@ -129,6 +130,7 @@ export class Playground {
     this.stage.reveal();
     await this.writer.write(run, this.stage.view);
     if (this.era !== era) return;
+    this.composer.say(report(run));
     if (run.tokens === 0 && run.failure && this.stage.run === run) this.undo(before);
     this.stage.keep(run);
     this.offerRewrite();
@@ -153,11 +155,12 @@ export class Playground {
     if (!Object.keys(settings).length || !this.settings.models.length) return;
     if (["prompt", "chat"].includes(settings.mode)) this.composer.setMode(settings.mode);
     this.startOver();
-    this.settings.write(settings);
+    const missing = this.settings.write(settings);
     if (settings.messages && this.composer.mode === "chat") this.chat.restore(settings.messages);
     this.composer.prompt = settings.prompt ?? "";
     this.composer.focus();
-    this.composer.say("The settings of the link are set. Write when you like.");
+    const but = missing.length ? `, but this server has no ${missing.join(", no ")}` : "";
+    this.composer.say(`The settings of the link are set${but}. Write when you like.`);
   }
 
   /** The knob was turned. */
@@ -175,6 +178,6 @@ export class Playground {
     const now = { router: byId("router").value, gamma: this.settings.knob.value };
     const differs = run.ended && (router !== now.router || gamma !== now.gamma);
     const name = now.gamma === null || router !== now.router ? now.router : `gamma ${shown(now.gamma)}`;
-    this.stage.offer(differs ? name : null);
+    this.stage.offer(differs ? name : null, !run.ended || this.composer.isBusy);
   }
 }

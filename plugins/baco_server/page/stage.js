@@ -64,10 +64,11 @@ export class Stage {
     byId("run").replaceChildren(...(isNew ? [welcome(this.onpick)] : []));
   }
 
-  /** Offer to rewrite the run with what `name` says, or, where that is null, offer nothing. */
-  offer(name) {
+  /** Offer to rewrite the run with what `name` says, or, where that is null, offer nothing. While busy nothing can be. */
+  offer(name, busy) {
     const { again, turned } = this.tools;
     if (name === null && document.activeElement === turned) again.focus();
+    again.setAttribute("aria-disabled", busy);
     turned.hidden = name === null;
     turned.textContent = `Rewrite with ${name}, same seed`;
   }

@@ -14,7 +14,8 @@ export class Writer {
   async write(run, view) {
     this.aborter = new AbortController();
     const { signal } = this.aborter;
-    this.composer.setBusy(true, `Writing ${count(run.samples.length)}.`, true);
+    this.composer.setBusy(true, true);
+    this.composer.say(`Writing ${count(run.samples.length)}.`);
     try {
       await this.follow(run, view, signal);
       run.end("cut");
@@ -23,7 +24,7 @@ export class Writer {
     }
     this.aborter = null;
     view.draw();
-    this.composer.setBusy(false, run.failure ? "" : report(run));
+    this.composer.setBusy(false);
   }
 
   async follow(run, view, signal) {
@@ -46,7 +47,9 @@ export class Writer {
 
 const count = (n) => (n === 1 ? "one sample" : `${n} samples`);
 
-function report(run) {
-  const share = run.share === null ? "" : `, ${Math.round(100 * run.share)}% of it by base`;
+/** Return what came of a run, in a sentence; of a failure a notice tells. */
+export function report(run) {
+  if (run.failure) return "";
+  const share = run.share === null ? "" : `, ${Math.round(100 * run.share)}% by base`;
   return `${run.wasStopped ? "Stopped" : "Written"}: ${count(run.samples.length)}${share}.`;
 }

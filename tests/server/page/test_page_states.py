@@ -228,6 +228,103 @@ def test_gamma_of_a_link_is_kept_to_the_last_digit(standin: Served, visiting: Vi
     assert made.bodies[-1]["baco"]["gamma"] == 0.31718750001
 
 
+def test_what_a_link_asks_for_and_the_server_has_not_is_said(standin: Served, visiting: Visiting) -> None:
+    visit = visiting(standin[1])
+    said = visit.open("#pair=tiny&router=new&gamma=0.7&prompt=Tell+me.").locator("#status").inner_text()
+    assert (
+        said == "The settings of the link are set, but this server has no router “new”. Write when you like."
+    )
+    assert visit.page.input_value("#gamma-number") == "0.3", "what another router's gamma means nobody knows"
+    page = visit.open("#pair=big&router=base&gamma=0.7&options=%7B%22a%22:1%7D", visit.tab())
+    assert "no pair “big”, no option “a”." in page.locator("#status").inner_text()
+
+
+def test_a_new_beginning_while_a_text_is_written_leaves_nothing_of_it(
+    standin: Served, visiting: Visiting
+) -> None:
+    made, url = standin
+    page = visiting(url).open()
+    page.fill("#prompt", "!slow Tell me.")
+    page.click("#write")
+    page.locator(".card .word").first.wait_for()
+    again = page.get_by_role("button", name="Again, new seed")
+    assert again.get_attribute("aria-disabled") == "true", "one text at a time"
+    page.check("[value=chat]")
+    ready(page)
+    assert until(lambda: made.cancelled == 1)
+    assert page.locator(".card").count() == 0
+    assert page.locator(".welcome").is_visible()
+    assert page.locator("#status").inner_text() == ""
+    write(page, "Tell me.")
+    assert again.get_attribute("aria-disabled") == "false"
+
+
+def test_where_motion_is_not_wanted_nothing_moves(standin: Served, visiting: Visiting) -> None:
+    for wanted in ("no-preference", "reduce"):
+        page = visiting(standin[1], reduced_motion=wanted).open()
+        page.fill("#prompt", "!slow Tell me.")
+        page.click("#write")
+        page.locator(".card .word").nth(3).wait_for()
+        moves = page.evaluate("document.getAnimations().length > 0")
+        assert moves == (wanted == "no-preference")
+        page.click("#stop")
+        ready(page)
+
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def test_on_a_phone_texts_begin_at_the_top_and_a_word_is_not_below_what_is_said_of_it(
+    standin: Served, visiting: Visiting
+) -> None:
+    page = visiting(standin[1], **PHONE).open()
+    write(page, "Tell me.")
+    top = "document.querySelector('.head').getBoundingClientRect().top"
+    assert 0 <= page.evaluate(top) < 100
+    for block in ("start", "end"):
+        word = page.locator(".card .word").nth(20)
+        word.evaluate("(word, block) => word.scrollIntoView({ block })", block)
+        word.tap()
+        page.wait_for_function(
+            """() => {
+                const found = document.querySelectorAll(".word.shown, #inspector:not([hidden])");
+                if (found.length < 2) return false;
+                const [word, sheet] = [...found].map((node) => node.getBoundingClientRect());
+                return word.bottom <= sheet.top || word.top >= sheet.bottom;
+            }"""
+        )
+        word.blur()
+
+
+def test_what_the_figures_mean_can_be_read_without_a_mouse(standin: Served, visiting: Visiting) -> None:
+    page = visiting(standin[1]).open()
+    write(page, "Tell me.")
+    page.get_by_text("What these figures are").press("Enter")
+    told = page.locator(".meanings dd")
+    assert "Li et al. 2016" in told.nth(1).inner_text()
+    assert "Jaccard" in told.nth(2).inner_text()
+
+
+def test_in_a_conversation_the_word_with_the_focus_is_not_below_the_composer(
+    standin: Served, visiting: Visiting
+) -> None:
+    made, url = standin
+    made.words = ("long",) + (" long\nlong",) * 39
+    page = visiting(url).open()
+    page.check("[value=chat]")
+    page.fill("#n", "1")
+    write(page, "Tell me.")
+    page.locator(".card .word").first.focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            """() => {
+                const [word, composer] = [document.activeElement, document.getElementById("composer")];
+                return word.getBoundingClientRect().bottom <= composer.getBoundingClientRect().top;
+            }"""
+        )
+
+
 def test_a_setting_out_of_range_is_said_at_its_field_and_not_sent(
     standin: Served, visiting: Visiting
 ) -> None:
