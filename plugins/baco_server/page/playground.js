@@ -131,7 +131,7 @@ export class Playground {
     await this.writer.write(run, this.stage.view);
     if (this.era !== era) return;
     this.composer.say(report(run));
-    if (run.tokens === 0 && run.failure && this.stage.run === run) this.undo(before);
+    if (run.tokens === 0 && (run.failure || run.wasStopped) && this.stage.run === run) this.undo(before);
     this.stage.keep(run);
     this.offerRewrite();
     if (run.failure) this.fail(run.failure, () => this.perform(settings, messages, seed));

@@ -29,14 +29,15 @@ export class Writer {
 
   async follow(run, view, signal) {
     for await (const chunk of stream(pathOf(run.settings), run.body, signal)) {
-      if (run.settings.mode === "chat" && run.tokens === 0) this.sent(run);
+      const isFirst = run.tokens === 0;
       run.take(chunk);
+      if (isFirst && run.tokens && run.settings.mode === "chat") this.answered(run);
       view.queue();
     }
   }
 
-  /** The message is on its way: the composer is free for the next. */
-  sent(run) {
+  /** The message has an answer: the composer is free for the next. */
+  answered(run) {
     if (this.composer.prompt === run.settings.prompt) this.composer.prompt = "";
   }
 

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-FAULTS = ("!busy", "!refused", "!closing", "!cut", "!failed", "!slow", "!crash")
+FAULTS = ("!busy", "!refused", "!closing", "!cut", "!failed", "!slow", "!mute", "!crash")
 OPENINGS = ("Once upon a time, there was", "In a small town by the sea lived", "Nobody had seen", "One day,")
 BASE = ("gulls", "moss", "tide", "lantern", "rust", "herring", "salt", "oddly", "crooked", "amber")
 ALIGNED = ("a", "little", "girl", "named", "Lily", "was", "very", "happy", "and", "went", "home")
@@ -156,6 +156,8 @@ class StandIn:
             for token, text in zip(tokens, self.words, strict=False):
                 token["text"] = text
         yield ": still here\n\n"
+        if prompt.startswith("!mute"):
+            await asyncio.sleep(3600)
         for position, tokens in enumerate(zip(*texts, strict=True)):
             await asyncio.sleep(0.5 if prompt.startswith("!slow") and position > 8 else self.pause)
             if prompt.startswith("!cut") and position == 10:

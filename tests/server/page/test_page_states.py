@@ -390,6 +390,23 @@ def test_a_conversation_goes_on_with_the_chosen_sample(standin: Served, visiting
     assert page.locator("#turns > *").count() == 0
 
 
+def test_a_message_whose_answer_was_stopped_before_its_first_word_is_given_back(
+    standin: Served, visiting: Visiting
+) -> None:
+    made, url = standin
+    page = visiting(url).open()
+    page.check("[value=chat]")
+    write(page, "Tell me.")
+    page.fill("#prompt", "!mute And then?")
+    page.click("#write")
+    page.click("#stop")
+    ready(page)
+    assert page.input_value("#prompt") == "!mute And then?"
+    assert page.locator(".card").count() == 0
+    write(page, "And then?")
+    assert [turn["content"] for turn in made.bodies[-1]["messages"]][::2] == ["Tell me.", "And then?"]
+
+
 def test_a_message_that_was_not_answered_is_given_back(standin: Served, visiting: Visiting) -> None:
     page = visiting(standin[1]).open()
     page.check("[value=chat]")
