@@ -296,6 +296,22 @@ def test_on_a_phone_texts_begin_at_the_top_and_a_word_is_not_below_what_is_said_
         word.blur()
 
 
+def test_a_text_without_words_is_said_to_be_one(standin: Served, visiting: Visiting) -> None:
+    made, url = standin
+    made.words = ("",)
+    page = visiting(url).open()
+    page.fill("#max-tokens", "1")
+    write(page, "Tell me.")
+    assert page.locator(".card .text").all_inner_texts() == ["No words."] * 2
+    assert page.locator(".card footer > span").all_inner_texts() == ["1 token, at the token limit"] * 2
+
+
+def test_a_long_gamma_can_be_read_to_its_end(standin: Served, visiting: Visiting) -> None:
+    page = visiting(standin[1]).open()
+    page.fill("#gamma-number", "0.31718750001")
+    assert page.locator("#gamma-number").evaluate("(field) => field.scrollWidth <= field.clientWidth")
+
+
 def test_what_the_figures_mean_can_be_read_without_a_mouse(standin: Served, visiting: Visiting) -> None:
     page = visiting(standin[1]).open()
     write(page, "Tell me.")
