@@ -26,9 +26,14 @@ def opened(visiting: Visiting, server: str, fragment: str = "", **context: Any) 
     """Return a visit and its page, set to write little."""
     visit = visiting(server, **context)
     page = visit.open(fragment)
+    set_little(page)
+    return visit, page
+
+
+def set_little(page: Any) -> None:
+    """Set the page to write little, and from a seed that writes some: others may begin with the end."""
     for name, value in (("max-tokens", "24"), ("seed", "7")):
         page.locator(f"#{name}").evaluate("(field, value) => { field.value = value }", value)
-    return visit, page
 
 
 def texts(page: Any) -> list[str]:
@@ -110,6 +115,7 @@ def test_the_knob_rewrites_by_itself_where_it_is_told_to(server: str, visiting: 
 
 def test_stopping_leaves_what_is_there_and_the_next_text_is_written(server: str, visiting: Visiting) -> None:
     _, page = opened(visiting, server)
+    page.fill("#n", "4")
     page.fill("#max-tokens", "800")
     page.fill("#prompt", PROMPT)
     page.click("#write")
@@ -126,7 +132,7 @@ def test_two_tabs_write_at_the_same_time_and_mix_nothing(server: str, visiting: 
     write(one, PROMPT)
     alone = texts(one)
     other = visit.open(page=visit.tab())
-    other.fill("#max-tokens", "40")
+    set_little(other)
     other.fill("#prompt", "Tell me a story about a cat.")
     other.click("#write")
     one.get_by_role("button", name="Write", exact=True).click()
@@ -227,8 +233,8 @@ def test_a_link_brings_the_same_text_to_somebody_else(server: str, visiting: Vis
     assert theirs.input_value("#prompt") == PROMPT
     assert theirs.locator(".card").count() == 0, "a link writes nothing by itself"
     theirs.keyboard.press("Control+Enter")
-    theirs.locator(".card .word").first.wait_for()
     ready(theirs)
+    assert theirs.locator(".card").count() == 2
     assert texts(theirs) == texts(page)
 
 
