@@ -82,9 +82,11 @@ export class Card {
 
   end(finish) {
     const [text, title] = ENDINGS[finish] ?? [finish, `finish_reason: ${finish}`];
-    this.ending.textContent = `${this.sample.tokens} tokens, ${text}`;
+    const { tokens } = this.sample;
+    this.ending.textContent = `${tokens} token${tokens === 1 ? "" : "s"}, ${text}`;
     this.ending.title = title;
     this.ending.className = finish === "cut" ? "failed" : "";
+    if (!this.begun) this.text.replaceChildren(el("span", { className: "hint" }, "No words.")); // or it looks broken
   }
 }
 

@@ -1,5 +1,7 @@
 /** What one chunk of a stream tells: tokens with their authors, and how a sample ended. */
 
+import { fromApi } from "./number.js";
+
 /** Return `{sample, tokens, finish, baco}` for each choice. A token is `{text, source, trace}`; text that no token brought has no source. */
 export function choicesIn(chunk) {
   return (chunk.choices ?? []).map((choice) => ({
@@ -23,6 +25,6 @@ function tokensIn(choice) {
 const tokenOf = (entry) => ({ text: entry.token, source: entry.source, trace: traceIn(entry.baco) });
 
 function traceIn(told) {
-  const { signal = null, threshold = null, reason = null, base = [], aligned = [] } = told ?? {};
-  return { signal, threshold, reason, base, aligned };
+  const { signal, threshold, reason = null, base = [], aligned = [] } = told ?? {};
+  return { signal: fromApi(signal), threshold: fromApi(threshold), reason, base, aligned };
 }

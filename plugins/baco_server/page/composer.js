@@ -53,12 +53,11 @@ export class Composer {
   }
 
   /** While busy nothing can be written; `stoppable`: there is something to stop. The focus is never lost. */
-  setBusy(busy, text, stoppable = false) {
+  setBusy(busy, stoppable = false) {
     const [write, stop] = [byId("write"), byId("stop")];
     write.setAttribute("aria-disabled", busy);
     if (!stoppable && document.activeElement === stop) write.focus();
     stop.hidden = !stoppable;
-    this.say(text);
   }
 
   /** Say something to eyes and screen readers. */

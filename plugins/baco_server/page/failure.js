@@ -55,3 +55,10 @@ export function noConnection() {
 export function brokenOff() {
   return new Failure("broken", "The stream broke off", "The connection ended before the texts did. What was written is kept.");
 }
+
+/** Return what was thrown as a failure; what is none was not foreseen. */
+export function asFailure(error) {
+  if (error instanceof Failure) return error;
+  console.error(error);
+  return new Failure("page", "The page failed", String(error.message ?? error));
+}

@@ -15,8 +15,11 @@ export class Figures {
   constructor(run) {
     this.run = run;
     this.values = {};
+    this.meanings = {};
     const list = el("dl", { className: "figures" }, ...Object.keys(NAMES).map((name) => this.figure(name)), legend());
-    this.node = list;
+    const meanings = Object.keys(NAMES).flatMap((name) => [el("dt", {}, NAMES[name][0]), this.meanings[name]]);
+    const more = el("details", { className: "meanings" }, el("summary", {}, "What these figures are"), el("dl", {}, ...meanings));
+    this.node = el("div", {}, list, more);
     this.values.seed.textContent = run.body.seed;
   }
 
@@ -24,7 +27,12 @@ export class Figures {
     const [label, title] = NAMES[name];
     this.values[name] = el("dd", {}, "–");
     this[name] = el("dt", { title }, label);
+    this.meanings[name] = el("dd", {}, title); // a title is only for a mouse
     return el("div", {}, this[name], this.values[name]);
+  }
+
+  explain(name, text) {
+    this[name].title = this.meanings[name].textContent = text;
   }
 
   update() {
@@ -35,9 +43,9 @@ export class Figures {
     this.write("distance", distance, (value) => value.toFixed(2));
     this.write("speed", speed, (value) => value.toFixed(value < 10 ? 1 : 0));
     const over = Number.isFinite(cut) ? `. Over the first ${cut} words of each sample` : "";
-    this.distinct2.title = DISTINCT_2 + over;
-    this.distance.title = DISTANCE + over;
-    if (wait !== null) this.speed.title = `${NAMES.speed[1]}; the first came after ${wait.toFixed(2)} s`;
+    this.explain("distinct2", DISTINCT_2 + over);
+    this.explain("distance", DISTANCE + over);
+    if (wait !== null) this.explain("speed", `${NAMES.speed[1]}; the first came after ${wait.toFixed(2)} s`);
   }
 
   write(name, value, shown) {

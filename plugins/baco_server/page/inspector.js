@@ -1,6 +1,7 @@
 /** Why a word is whose: what the router measured, and what both models would have said. */
 
 import { byId, el } from "./dom.js";
+import { shown } from "./number.js";
 
 const DELAY = 120; // milliseconds: calm under a moving mouse, and time to reach the inspector
 
@@ -52,10 +53,11 @@ export class Inspector {
     return !hidden;
   }
 
-  /** Below the word, or above it where there is no room below. */
+  /** Below the word, or above it where there is no room below. On a phone it is at the edge where the word is not. */
   put(target) {
     const rect = target.getClientRects()[0];
     const { offsetWidth: width, offsetHeight: height } = this.box;
+    this.box.classList.toggle("high", rect.bottom > innerHeight - height);
     const below = rect.bottom + 8 + height <= innerHeight || rect.top < height + 8;
     const left = Math.min(Math.max(8, rect.left - 16), document.documentElement.clientWidth - width - 8);
     this.box.style.setProperty("left", `${left}px`);
@@ -108,8 +110,7 @@ function likely({ token, logprob }, written) {
   return item;
 }
 
-/** Infinity comes as text. */
-const figure = (value) => (typeof value === "string" ? value : Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(3));
+const figure = (value) => (Number.isFinite(value) ? value.toFixed(Math.abs(value) >= 100 ? 0 : 3) : shown(value));
 const share = (percent) => (percent < 0.1 ? "<0.1%" : `${percent.toFixed(percent < 10 ? 1 : 0)}%`);
 
 /** Spaces and line breaks would not be seen. */

@@ -1,6 +1,7 @@
 /** What turning the knob did: the last runs as a table, each of which can be shown again. */
 
 import { el } from "./dom.js";
+import { shown } from "./number.js";
 
 const KEPT = 12;
 const HEADINGS = ["Router", "gamma", "by base", "distinct-2", "word distance", "seed", ""];
@@ -35,7 +36,7 @@ export class Ledger {
     const { share, diversity, settings, body } = run;
     const figures = [
       settings.router,
-      settings.gamma ?? "–",
+      settings.gamma === null ? "–" : shown(settings.gamma),
       share === null ? "–" : `${Math.round(100 * share)}%`,
       diversity.distinct2?.toFixed(2) ?? "–",
       diversity.distance?.toFixed(2) ?? "–",

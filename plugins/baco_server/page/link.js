@@ -1,7 +1,9 @@
 /** Settings as the fragment of a link and back. The fragment is never sent to a server; the key is never in it. */
 
+import { numberIn, toApi } from "./number.js";
+
 const TEXTS = ["mode", "pair", "router", "prompt", "system"];
-const NUMBERS = ["gamma", "n", "temperature", "maxTokens", "seed"];
+const NUMBERS = ["n", "temperature", "maxTokens", "seed"];
 const OBJECTS = ["options", "messages"];
 
 /** Return the fragment, without `#`. What is null, undefined or empty is left out. */
@@ -10,6 +12,7 @@ export function toFragment(settings) {
   for (const name of [...TEXTS, ...NUMBERS]) {
     if (settings[name] !== null && settings[name] !== undefined && settings[name] !== "") pairs.set(name, settings[name]);
   }
+  if (typeof settings.gamma === "number") pairs.set("gamma", toApi(settings.gamma));
   for (const name of OBJECTS) {
     if (settings[name] && Object.keys(settings[name]).length) pairs.set(name, JSON.stringify(settings[name]));
   }
@@ -25,6 +28,8 @@ export function fromFragment(fragment) {
     const value = Number(pairs.get(name) || NaN);
     if (Number.isFinite(value)) settings[name] = value;
   }
+  const gamma = numberIn(pairs.get("gamma") ?? "");
+  if (!Number.isNaN(gamma)) settings.gamma = gamma;
   for (const name of OBJECTS) {
     const value = object(pairs.get(name));
     if (value) settings[name] = value;

@@ -25,8 +25,10 @@ export class Options {
     return Object.fromEntries(given.filter(([, value, initial]) => differs(value, initial)).map(([name, value]) => [name, value]));
   }
 
+  /** Show values; returns the names that there is no control for. */
   set(values) {
     for (const { name, write } of this.controls) if (name in values) write(values[name]);
+    return Object.keys(values).filter((name) => !this.controls.some((control) => control.name === name));
   }
 }
 

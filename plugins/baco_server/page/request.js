@@ -1,5 +1,7 @@
 /** From settings to the request that the API takes. */
 
+import { toApi } from "./number.js";
+
 /** Return the path of the endpoint: a prompt is completed, a conversation answered. */
 export const pathOf = (settings) => (settings.mode === "chat" ? "v1/chat/completions" : "v1/completions");
 
@@ -25,7 +27,7 @@ function withSystem(settings, messages) {
 function routing({ router, gamma, options }) {
   return {
     router,
-    ...(gamma !== null && { gamma }),
+    ...(gamma !== null && { gamma: toApi(gamma) }),
     ...(Object.keys(options).length && { options }),
     trace: true,
   };

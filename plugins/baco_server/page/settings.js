@@ -18,9 +18,12 @@ export class Settings {
     this.fold(matchMedia("(max-width: 60rem)"));
   }
 
-  /** On a narrow screen settings begin folded; on a wide one they are never. */
+  /** On a narrow screen settings begin folded; on a wide one they are never, and there is nothing to press. */
   fold(narrow) {
-    const set = () => (byId("more").open = !narrow.matches);
+    const set = () => {
+      byId("more").open = !narrow.matches;
+      byId("more").firstElementChild.tabIndex = narrow.matches ? 0 : -1;
+    };
     narrow.addEventListener("change", set);
     set();
   }
@@ -82,17 +85,34 @@ export class Settings {
     };
   }
 
-  /** Show settings, such as those of a link; what the server does not have is passed over. */
+  /** Show settings, such as those of a link. Returns what of them the server does not have, in words. */
   write(settings) {
-    if (this.models.some(({ id }) => id === settings.pair)) byId("pair").value = settings.pair;
+    const pair = missing("pair", settings.pair);
     this.showPair();
-    if ([...byId("router").options].some(({ value }) => value === settings.router)) byId("router").value = settings.router;
+    const router = missing("router", settings.router);
     this.showRouter();
-    if ("gamma" in settings) this.knob.set(settings.gamma);
-    if (settings.options) this.options.set(settings.options);
+    const options = router ? [] : this.writeRouter(settings);
+    this.writeFields(settings);
+    return [pair, router, ...options].filter(Boolean);
+  }
+
+  writeRouter({ gamma, options = {} }) {
+    if (gamma !== undefined) this.knob.set(gamma);
+    return this.options.set(options).map((name) => `option “${name}”`);
+  }
+
+  writeFields(settings) {
     const fields = { n: "n", temperature: "temperature", maxTokens: "max-tokens", seed: "seed", system: "system" };
     for (const [name, id] of Object.entries(fields)) if (name in settings) byId(id).value = settings[name] ?? "";
   }
+}
+
+/** Choose a value where it can be had; return what cannot be, in words. */
+function missing(id, value) {
+  const select = byId(id);
+  const isThere = [...select.options].some((option) => option.value === value);
+  if (isThere) select.value = value;
+  return isThere || value === undefined ? null : `${id} “${value}”`;
 }
 
 /** A pair is a model that is no view of another one (`NAME:base`, `NAME@router`). */

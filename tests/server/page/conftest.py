@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from page_node import Node, find_node
 from page_standin import StandIn
-from page_visits import FLAGS, Visit, Visiting, served
+from page_visits import FLAGS, Visit, Visiting, find_chromium, served
 
 PAGE = Path(str(files("baco_server"))) / "page"
 
@@ -32,15 +32,12 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, `asyncio.run` does not: tests after these need it
 def browser() -> Iterator[Any]:
     """Chromium without a window."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("Chromium is not installed")
     with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS)
         yield running
         running.close()
 

@@ -20,13 +20,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-FAULTS = ("!busy", "!refused", "!closing", "!cut", "!failed", "!slow", "!crash")
+FAULTS = ("!busy", "!refused", "!closing", "!cut", "!failed", "!slow", "!mute", "!crash")
 OPENINGS = ("Once upon a time, there was", "In a small town by the sea lived", "Nobody had seen", "One day,")
 BASE = ("gulls", "moss", "tide", "lantern", "rust", "herring", "salt", "oddly", "crooked", "amber")
 ALIGNED = ("a", "little", "girl", "named", "Lily", "was", "very", "happy", "and", "went", "home")
 
 
-def router(name: str, default: float | None, high: float, **options: Any) -> dict[str, Any]:
+def router(name: str, default: float | None, high: float | None, **options: Any) -> dict[str, Any]:
     """Return a router as `/v1/routers` lists it."""
     gamma = {"description": "Base writes where its top probability is below gamma.", "type": "number"}
     properties = {**({"gamma": gamma} if default is not None else {}), **options}
@@ -44,7 +44,7 @@ WEIGHT = {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5, "descrip
 ROUTERS = [
     router("p", 0.3, 1.5),
     router("p-punc", 0.3, 1.5, probe=PROBE, words=WORDS),
-    router("h", 2.0, 8.0),
+    router("h", 2.0, None),
     router("punc", None, 0, probe=PROBE),
     router("ensemble", None, 0, weight=WEIGHT),
     router("base", None, 0),
@@ -55,7 +55,7 @@ def words(body: dict[str, Any], index: int) -> list[dict[str, Any]]:
     """Return the tokens of one sample with their authors: the same seed and gamma, the same text."""
     told = body["baco"]
     coin = random.Random(f"{body['seed']}/{index}")  # noqa: S311  (a text, not a secret)
-    gamma = told.get("gamma", 0.5)
+    gamma = float(str(told.get("gamma", 0.5)).lstrip("."))  # infinity is `.inf`
     opening = coin.choice(OPENINGS).split()
     tokens = []
     for position in range(min(body["max_tokens"], 40)):
@@ -77,15 +77,15 @@ def why(source: str, signal: float, gamma: float, text: str, coin: random.Random
         tops[name] = [
             {"token": token, "logprob": math.log(0.6 / 2**rank)} for rank, token in enumerate(likely)
         ]
-    return {"source": source, "signal": signal, "threshold": gamma, **tops}
+    return {"source": source, "signal": signal, "threshold": ".inf" if math.isinf(gamma) else gamma, **tops}
 
 
 class StandIn:
     """The app, what was asked of it, and how it is to behave."""
 
-    def __init__(self, page: Path, *, key: str = "", loading: int = 0) -> None:
-        self.key = key
-        self.loading = loading
+    def __init__(self, page: Path) -> None:
+        self.key = ""
+        self.loading = False
         self.bodies: list[dict[str, Any]] = []
         self.cancelled = 0
         self.pause = 0.004
@@ -105,7 +105,6 @@ class StandIn:
     def refusal(self, request: Request) -> Response | None:
         """Return why a request is not served, if it is not."""
         if self.loading:
-            self.loading -= 1
             return failed(503, "The models are being loaded.", {"Retry-After": "1"})
         if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
             return failed(401, "The API key is missing or wrong.")
@@ -130,7 +129,7 @@ class StandIn:
         prompt = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
         if prompt.startswith("!busy") and self.busy:
             self.busy -= 1
-            return failed(429, "32 requests wait already.", {"Retry-After": "2"})
+            return failed(429, "32 requests wait already.", {"Retry-After": "60"})
         if prompt.startswith("!refused"):
             return failed(400, "max_tokens must be at most 1024, not 5000.", param="max_tokens")
         if prompt.startswith("!closing"):
@@ -157,6 +156,8 @@ class StandIn:
             for token, text in zip(tokens, self.words, strict=False):
                 token["text"] = text
         yield ": still here\n\n"
+        if prompt.startswith("!mute"):
+            await asyncio.sleep(3600)
         for position, tokens in enumerate(zip(*texts, strict=True)):
             await asyncio.sleep(0.5 if prompt.startswith("!slow") and position > 8 else self.pause)
             if prompt.startswith("!cut") and position == 10:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 
 FLAGS = [
@@ -19,8 +21,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 WAIT = 120_000
 """Milliseconds that anything on the page may take: a busy machine is no failure."""
+
+
+def find_chromium(playwright: Any) -> str:
+    """Return a Chromium to run, Playwright's own or the system's; skip where there is none."""
+    own = str(playwright.chromium.executable_path)
+    for path in filter(None, map(shutil.which, (own, *CHROMIUMS))):
+        return path
+    pytest.skip("Chromium is not installed: `playwright install chromium`, or the system's package")
 
 
 class Visit:
@@ -67,6 +78,14 @@ def write(page: Any, prompt: str) -> None:
     ready(page)
 
 
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds; return whether it ever did."""
+    deadline = time.monotonic() + WAIT / 1000
+    while not (held := holds()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return held
+
+
 Visiting = Callable[..., Visit]
 
 
@@ -76,9 +95,7 @@ def served(app: Any) -> Iterator[tuple[uvicorn.Server, str]]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert until(lambda: server.started)
     try:
         yield server, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     finally:

@@ -5,6 +5,7 @@ import { choicesIn } from "./chunk.js";
 import { diversity } from "./diversity.js";
 import { failureOf } from "./failure.js";
 import { fromFragment, toFragment } from "./link.js";
+import { fromApi, numberIn, shown } from "./number.js";
 import { bodyOf, curlOf } from "./request.js";
 import { Run } from "./run.js";
 import { events } from "./sse.js";
@@ -57,6 +58,10 @@ const probes = {
   link: (settings) => fromFragment(toFragment(settings)),
   fragment: toFragment,
   opened: fromFragment,
+  reopened: (fragment) => toFragment(fromFragment(fragment)),
+  asked: (settings, fragment) => bodyOf({ ...settings, ...fromFragment(fragment) }),
+  number: (text) => [numberIn(text)].map((number) => (Number.isNaN(number) ? null : shown(number)))[0],
+  told: (value) => shown(fromApi(value)),
   body: bodyOf,
   curl: curlOf,
 };

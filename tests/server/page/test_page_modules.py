@@ -177,6 +177,28 @@ def test_a_link_brings_its_settings_back(node: Node, given_settings: dict[str, A
     assert node("link", given_settings) == {**given_settings, "prompt": prompt}
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("0.3", "0.3"), (" -1 ", "-1"), (".5", "0.5"), ("1.", "1"), ("2e-3", "0.002"), ("0,25", "0.25")),
+        *((text, "∞") for text in ("∞", "inf", ".inf", "+Inf", "Infinity")),
+        *((text, "−∞") for text in ("−∞", "-inf", "-.inf", "−Infinity")),
+        *((text, None) for text in ("", "-", "abc", "1 2", "1e", "0x10", "nan", "info")),
+    ],
+)
+def test_a_number_is_read_as_people_write_it(node: Node, text: str, number: str | None) -> None:
+    assert node("number", text) == number
+
+
+@pytest.mark.parametrize(("gamma", "name"), [(".inf", "∞"), ("-.inf", "−∞")])
+def test_infinity_goes_into_links_and_requests_and_comes_back(node: Node, gamma: str, name: str) -> None:
+    assert node("told", gamma) == name
+    opened = f"gamma={gamma}"
+    assert node("reopened", opened) == opened
+    asked = {"mode": "prompt", "router": "h", "options": {}}
+    assert node("asked", asked, opened)["baco"]["gamma"] == gamma
+
+
 def test_a_link_holds_no_key_and_nothing_empty(node: Node) -> None:
     fragment = node("fragment", {"prompt": "a b", "gamma": None, "key": "secret", "options": {}, "seed": 0})
     assert parse_qs(fragment) == {"prompt": ["a b"], "seed": ["0"]}
