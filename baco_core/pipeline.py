@@ -49,6 +49,8 @@ class Reading:
     contexts: Mapping[Source, Sequence[int]]
     prefixes: Mapping[Source, Prefix]
     lead: bytes
+    most: int
+    """Tokens that a text after it may have."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,11 @@ class Pipeline:
     def _reading(
         self, messages: Sequence[Message], contexts: Mapping[Source, Sequence[int]], lead: bytes
     ) -> Reading:
-        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens, self._contexts_read)
-        return Reading(messages, contexts, prefixes, lead)
+        most = self.decode.max_new_tokens
+        if self.decode.overflow == "shorten":
+            most = int(min(most, self.pair.room(contexts)))
+        prefixes = self.pair.prefixes(contexts, most, self._contexts_read)
+        return Reading(messages, contexts, prefixes, lead, most)
 
     def scheduler(self) -> Scheduler:
         """Return what writes texts of this pair together; to be closed."""
@@ -182,7 +187,7 @@ class Pipeline:
         lanes = self.pair.lanes(reading.prefixes, reading.lead)
         decider = self.router.start(self._generation(index, reading.messages))
         picker = Picker(self.sampler, GumbelNoise(self.decode.seed, index))
-        decoding = Decoding(lanes, decider, picker, self._rules(reading.lead, watched=top > 0))
+        decoding = Decoding(lanes, decider, picker, self._rules(reading, watched=top > 0))
         prompt_tokens = len(reading.contexts[Source.ALIGNED])
         return Text(decoding, Writer(index, lanes, self.decode.stop, prompt_tokens, top))
 
@@ -209,18 +214,18 @@ class Pipeline:
         uniform = UniformStream(self.decode.seed, index)
         return Generation(messages[-1].content, self.pair.vocabularies, uniform, consult)
 
-    def _rules(self, lead: bytes, *, watched: bool) -> Rules:
+    def _rules(self, reading: Reading, *, watched: bool) -> Rules:
         vocabularies = self.pair.vocabularies
         only_aligned_ends = self.decode.end == "aligned"
         return Rules(
             needs=self.router.needs,
             vocabularies=vocabularies,
             banned={Source.BASE: sorted(vocabularies[Source.BASE].end_ids)} if only_aligned_ends else {},
-            max_new_tokens=self.decode.max_new_tokens,
+            max_new_tokens=reading.most,
             switch_everywhere=self.decode.switch_at == "token" or asks_everywhere(self.router),
             watched=watched,
             speakers=speakers_of(self.router),
-            lead=lead,
+            lead=reading.lead,
             router=self.router_label,
         )
 

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ import openai
 import pytest
 from api_world import Api, chat, running, wait_for
 
+from baco_core.source import Source
 from baco_server.api.documents import ErrorAnswer
 from baco_server.edge.keys import Keys
 
@@ -114,7 +115,41 @@ def test_a_prompt_that_does_not_fit_is_refused_before_any_work(api: Api) -> None
     with pytest.raises(openai.BadRequestError) as caught:
         api.openai().completions.create(model="tiny", prompt="word " * 2000, stream=True)
     assert caught.value.code == "context_length_exceeded"
+    error = error_of(post(api, chat("word " * 2000, max_tokens=None)), 400)
+    assert error["code"] == "context_length_exceeded"
     assert api.serving.pairs.served["tiny"].desk.figures().prompt_tokens_read == before
+
+
+FEW = 5
+
+
+def long_chat(api: Api) -> dict[str, Any]:
+    """Return a chat that leaves room for a few tokens."""
+    contexts = api.pipeline().read("cat " * 100).contexts
+    text = "cat " * (100 + int(api.pipeline().pair.room(contexts)) - FEW)  # a word is a token
+    return chat(text, max_tokens=None) | {"room": FEW}
+
+
+def long_completion(api: Api) -> dict[str, Any]:
+    tokens = api.pipeline().pair.members[Source.ALIGNED].tokenizer.encode_context("the cat and " * 1024)
+    return {"model": "tiny", "prompt": tokens[: 1024 - FEW], "seed": 1, "room": FEW}
+
+
+@pytest.mark.parametrize("long", [long_chat, long_completion])
+def test_only_a_number_of_tokens_that_was_asked_for_must_fit(
+    api: Api, long: Callable[[Api], dict[str, Any]]
+) -> None:
+    body = long(api)
+    room = body.pop("room")
+    path = "/v1/completions" if "prompt" in body else "/v1/chat/completions"
+    answer = post(api, body | {"n": 2}, path)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["usage"]["completion_tokens"] == 2 * room
+    assert {choice["finish_reason"] for choice in answer.json()["choices"]} == {"length"}
+    assert post(api, body | {"max_tokens": room}, path).status_code == 200
+    error = error_of(post(api, body | {"max_tokens": room + 1}, path), 400)
+    assert error["code"] == "context_length_exceeded"
+    assert "lower max_tokens" in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def _decode(asked: Asked, config: Config, server: ServerConfig, most: int | None
         "n": asked.n or 1,
         "seed": seed,
         "max_new_tokens": most,
+        "overflow": "shorten" if most is None else "refuse",  # what nobody asked for needs no room
         "stop": None if stop is None else tuple(stop),
         "schedule": field.schedule,
         "switch_at": field.switch_at,

@@ -73,7 +73,8 @@ def from_failure(error: Exception) -> ApiError:
     if isinstance(error, ClosingError):
         return ApiError(503, str(error), code="closing", retry_after=5)
     if isinstance(error, ContextError):
-        return refused(str(error), code="context_length_exceeded")
+        text = str(error).replace("decode.max_new_tokens", "max_tokens")
+        return refused(text, code="context_length_exceeded")
     if isinstance(error, ASKERS):
         param = param_of(str(error))
         _, colon, rest = str(error).partition(":")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from baco_core.config import MAX_SEED
 
 MAX_TOP = 20
+MOST = "The most tokens of one text; left out, the pair's own, or as many as the context has room for."
 Infinite = Literal[".inf", "-.inf"]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
