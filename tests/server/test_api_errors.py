@@ -321,6 +321,27 @@ def test_a_flood_of_headers_is_refused(small: Api) -> None:
     assert small.http().get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("header", [b"X-H: y\r\n", b"a:\r\n", b"Authorization: Bearer x\r\n"])
+def test_ten_thousand_headers_are_refused_without_harm(small: Api, header: bytes) -> None:
+    end = b"Connection: close\r\n\r\n"
+    flood = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n" + header * 10_000 + end
+    began = time.monotonic()
+    try:
+        head, _, body = raw(small, flood).partition(b"\r\n\r\n")
+    except ConnectionResetError:  # it hung up before all had been sent
+        assert len(flood) > 64 * 1024
+    else:
+        assert head.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))  # for their number, or for their bytes
+        ErrorAnswer.model_validate_json(body)
+    assert time.monotonic() - began < 2
+    assert small.http().get("/health").status_code == 200
+
+
+def test_as_many_headers_as_anybody_needs_are_taken(small: Api) -> None:
+    headers = {f"x-header-{number}": "y" for number in range(150)}
+    assert small.http().get("/v1/models", headers=headers).status_code == 200
+
+
 def test_a_connection_that_never_finishes_its_headers_is_closed(small: Api) -> None:
     for data in (b"", b"GET /hea", b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"):
         began = time.monotonic()
@@ -329,8 +350,41 @@ def test_a_connection_that_never_finishes_its_headers_is_closed(small: Api) -> N
         assert time.monotonic() - began < 8
 
 
-def test_what_is_no_http_is_refused(small: Api) -> None:
-    assert raw(small, b"\x16\x03\x01\x02\x00 hello\r\n\r\n").startswith(b"HTTP/1.1 400")
+HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00 hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n folded: y\r\nbad header: z\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffffffffff\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_in_the_same_shape(
+    small: Api, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    head, _, body = raw(small, data).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"application/json" in head
+    error = ErrorAnswer.model_validate_json(body).error
+    assert error.request_id.startswith("req-")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert small.http().get("/health").status_code == 200
+
+
+def test_what_is_no_http_behind_a_request_ends_the_connection_and_nothing_else(small: Api) -> None:
+    good = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert raw(small, good + b"nonsense\r\n\r\n").count(b"HTTP/1.1 ") == 2
+    assert small.http().get("/health").status_code == 200
 
 
 def test_while_models_load_health_is_503_and_requests_are_told_to_wait(

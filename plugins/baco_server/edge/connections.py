@@ -11,11 +11,15 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import h11
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from baco_server.api.errors import refused
 from baco_server.config import ServerConfig
 from baco_server.edge.logs import FIELDS, LOGGER
+from baco_server.edge.record import new_id
 
 log = logging.getLogger(LOGGER)
 MOST_HEADERS = 64 * 1024
@@ -49,6 +53,21 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._heard()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the shape of all errors; behind an answer that was begun, hang up."""
+        if self.cycle is not None and not self.cycle.response_complete:  # it was the body of a request
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            error = refused(f"this is no HTTP request, or its headers are longer than {MOST_HEADERS} bytes.")
+            content = msgspec.json.encode(error.data(new_id()))
+            length = str(len(content))
+            headers = [("content-type", "application/json"), ("content-length", length), ("connection", "close")]
+            response = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (response, h11.Data(data=content), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Wait for a reader that has fallen behind."""

@@ -24,6 +24,9 @@ SAFE = {
     "cross-origin-opener-policy": "same-origin",
 }
 """Nothing of ours loads from another host, runs inline, or shows inside a frame."""
+MOST_HEADERS = 200
+"""Ten times what browsers and proxies send together; their bytes are limited by `connections`."""
+TOO_MANY = ApiError(431, f"the request has more than {MOST_HEADERS} headers, the most this server takes.")
 QUIET = ("/health", "/metrics")
 """Asked every few seconds by machines; logged as debug."""
 
@@ -58,6 +61,9 @@ class Edge:
         if self._running > self._most:
             busy = ApiError(503, "the server is busy; try again soon.", code="overloaded", retry_after=1)
             await busy.response(record.id)(scope, receive, send)
+            return
+        if len(scope["headers"]) > MOST_HEADERS:
+            await TOO_MANY.response(record.id)(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
