@@ -12,12 +12,14 @@ from typing import Any
 import httpx
 import openai
 
+from baco_core.bundle import ModelFiles
 from baco_core.config import Config
 from baco_core.hookspecs import hookimpl
 from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.router import Decision, DecisionPoint, Generation
 from baco_core.source import Source
+from baco_core.testing.fakes import FakeModel
 from baco_server.config_file import serve_config_from_data
 from baco_server.serving import Serving
 
@@ -65,8 +67,21 @@ class Broken:
         return Decision(Source.ALIGNED, "fine so far")
 
 
+@dataclass(frozen=True)
+class Made:
+    """A backend for bundles without weights (made_bundle): its models favour whole words."""
+
+    def load(self, files: ModelFiles) -> FakeModel:
+        seed = 1 if files.onnx.parent.name == "base" else 2
+        return FakeModel(seed, files.vocab_size, files.context_limit, range(256, files.vocab_size - 1))
+
+
 class Faults:
     """The plugin that brings them."""
+
+    @hookimpl
+    def register_backends(self, register: Any) -> None:
+        register("made", Made)
 
     @hookimpl
     def register_routers(self, register: Any) -> None:

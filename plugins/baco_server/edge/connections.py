@@ -63,7 +63,11 @@ class PatientProtocol(H11Protocol):
             error = refused(f"this is no HTTP request, or its headers are longer than {MOST_HEADERS} bytes.")
             content = msgspec.json.encode(error.data(new_id()))
             length = str(len(content))
-            headers = [("content-type", "application/json"), ("content-length", length), ("connection", "close")]
+            headers = [
+                ("content-type", "application/json"),
+                ("content-length", length),
+                ("connection", "close"),
+            ]
             response = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
             for event in (response, h11.Data(data=content), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
