@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import openai
+from desk_world import WatchedModel
 
 from baco_core.bundle import ModelFiles
 from baco_core.config import Config
@@ -19,7 +20,6 @@ from baco_core.pipeline import Pipeline
 from baco_core.plugins import Plugins, load_plugins
 from baco_core.router import Decision, DecisionPoint, Generation
 from baco_core.source import Source
-from baco_core.testing.fakes import FakeModel
 from baco_server.config_file import serve_config_from_data
 from baco_server.serving import Serving
 
@@ -71,9 +71,9 @@ class Broken:
 class Made:
     """A backend for bundles without weights (made_bundle): its models favour whole words."""
 
-    def load(self, files: ModelFiles) -> FakeModel:
+    def load(self, files: ModelFiles) -> WatchedModel:
         seed = 1 if files.onnx.parent.name == "base" else 2
-        return FakeModel(seed, files.vocab_size, files.context_limit, range(256, files.vocab_size - 1))
+        return WatchedModel(seed, files.vocab_size, files.context_limit, range(256, files.vocab_size - 1))
 
 
 class Faults:
