@@ -13,11 +13,18 @@ from starlette.requests import Request
 from baco_core.errors import did_you_mean
 from baco_server.api.errors import ApiError, refused
 from baco_server.api.fields import BacoField, StreamOptions, Strict
+from baco_server.api.state import state_of
 
 T = TypeVar("T", bound=Strict)
 MOST_KEYS = 10_000
 PATIENCE = 4
 """Of a body that is too long, so many times the limit is read and dropped, that the answer be heard."""
+
+
+async def read(request: Request, model: type[T]) -> T:
+    """Return the fields of a request, within the server's limits; ApiError says what is wrong with it."""
+    server = state_of(request).server
+    return parse(await read_body(request, server.max_body, server.read_seconds), model)
 
 
 async def read_body(request: Request, most: int, seconds: float) -> bytes:
