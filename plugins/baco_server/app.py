@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from baco_core import __version__
 from baco_core.errors import ConfigError
 from baco_server.api import access, chat, completions, docs, models, status
-from baco_server.api.errors import ApiError, from_http, refused
+from baco_server.api.errors import ApiError, from_failure, from_http, refused
 from baco_server.api.listening import ClientGoneError
 from baco_server.api.openapi import document
 from baco_server.api.pairs import Pairs
@@ -93,6 +93,9 @@ def _handle_errors(app: FastAPI) -> None:
         place = ".".join(map(str, first["loc"][1:]))
         return refused(f"{place}: {first['msg']}.", place).response(record_of(request).id)
 
+    async def failed(request: Request, error: Exception) -> Response:
+        return from_failure(error).response(record_of(request).id)
+
     async def gone(request: Request, error: Exception) -> Response:
         record_of(request).gone = True
         return Response(status_code=GONE)
@@ -101,6 +104,7 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(ClientGoneError, gone)
     app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(Exception, failed)
 
 
 def _methods(request: Request) -> list[str]:

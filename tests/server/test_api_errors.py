@@ -69,6 +69,11 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
         ({"temperature": "1"}, "temperature", "valid number"),
         ({"n": 0}, "n", "greater than or equal to 1"),
         ({"n": 10**6}, "n", "at most 128"),
+        ({"n": 10**4000}, "n", "at most 128"),
+        ({"max_tokens": 10**4000}, "max_tokens", "at most 4096"),
+        ({"baco": {"router": ""}}, "baco.router", "''"),
+        ({"logit_bias": {"5": 1, "05": 2}}, "logit_bias.05", "pattern"),
+        ({"stop": {}}, "stop", "valid string"),
         ({"max_tokens": 10**6}, "max_tokens", "at most 4096"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         ({"seed": 2**64}, "seed", "less than or equal"),
@@ -101,6 +106,23 @@ def test_a_wrong_field_is_named_with_the_way_out(
     assert error["param"] == param
     assert part in error["message"]
     assert error["type"] == "invalid_request_error"
+
+
+def test_of_a_key_that_stands_twice_the_last_counts(api: Api) -> None:
+    whole = json.dumps(chat(max_tokens=3))
+    twice = '{"max_tokens": 5, "model": "nobody", ' + whole[1:]
+    answers = [api.http().post("/v1/chat/completions", content=body) for body in (whole, twice)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["choices"] == answers[1].json()["choices"]
+
+
+def test_what_nobody_has_foreseen_is_an_error_in_the_same_shape(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baco_server.api.models._json", lambda data: 1 / 0)
+    error = error_of(api.http().get("/v1/models"), 500)
+    assert error["code"] == "internal_error"
+    assert "zero" not in error["message"]
 
 
 def test_a_missing_field_is_named(api: Api) -> None:

@@ -54,11 +54,9 @@ def config_of(
 
 def _decode(asked: Asked, config: Config, server: ServerConfig, most: int | None, seed: int) -> DecodeConfig:
     if asked.n is not None and asked.n > server.max_n:
-        raise refused(f"n: at most {server.max_n} texts can be asked for, not {asked.n}.", "n")
+        raise refused(f"n: at most {server.max_n} texts can be asked for.", "n")
     if most is not None and most > server.max_new_tokens:
-        raise refused(
-            f"max_tokens: at most {server.max_new_tokens} tokens can be asked for, not {most}.", "max_tokens"
-        )
+        raise refused(f"max_tokens: at most {server.max_new_tokens} can be asked for.", "max_tokens")
     field = asked.baco or NO_FIELD
     stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop
     given: dict[str, Any] = {
@@ -85,7 +83,7 @@ def router_part(
             f"{named.name}.",
             "baco.router",
         )
-    use = field.router or own.use
+    use = own.use if field.router is None else field.router
     options = {**(own.options if use == own.use else {}), **_numbers(field.options or {})}
     if field.gamma is not None:
         _check_gamma(use, plugins)

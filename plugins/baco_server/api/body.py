@@ -89,7 +89,8 @@ def _check_keys(data: Any) -> None:
 
 def _complaint(details: Sequence[ErrorDetails], data: Any, model: type[Strict]) -> ApiError:
     """Return the error for the field that is most deeply nested: of a choice of types, the nearest one."""
-    placed = [(_place(detail["loc"], data), detail) for detail in details]
+    long = [detail for detail in details if detail["type"] == "too_long"]  # whatever else it might have been
+    placed = [(_place(detail, data), detail) for detail in long or details]
     depth = max(len(place) for place, _ in placed)
     place, first = next((place, detail) for place, detail in placed if len(place) == depth)
     param = _joined(place)
@@ -107,12 +108,12 @@ def _complaint(details: Sequence[ErrorDetails], data: Any, model: type[Strict]) 
     return refused(f"{where}: {'; or: '.join(_lower(text) for text in texts)}.", param or None, code)
 
 
-def _place(location: Sequence[str | int], data: Any) -> tuple[str | int, ...]:
+def _place(detail: ErrorDetails, data: Any) -> tuple[str | int, ...]:
     """Return where in the body an error is, without the names of the types that were tried."""
     place: list[str | int] = []
-    for index, key in enumerate(location):
-        last = index == len(location) - 1
-        if isinstance(data, dict) and isinstance(key, str) and (key in data or last):
+    missing = detail["loc"][-1] if detail["type"] == "missing" else None
+    for key in detail["loc"]:
+        if isinstance(data, dict) and isinstance(key, str) and (key in data or key == missing):
             data = data.get(key)
         elif isinstance(data, list) and isinstance(key, int) and key < len(data):
             data = data[key]

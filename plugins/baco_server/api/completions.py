@@ -65,6 +65,8 @@ def _ask(prompt: str | TokenIds, asked: CompletionRequest, posed: Posed, *, writ
     config = posed.question.config
     top = max(asked.logprobs or 0, TRACED if posed.question.trace else 0)
     score = asked.logprobs if asked.echo else None
+    if not write:  # then scores are all there is to ask a desk for, wanted or not
+        score = asked.logprobs or 0
     return Ask(prompt, config, top, posed.server.request_seconds, score=score, write=write)
 
 

@@ -122,7 +122,7 @@ class Asked(Ignored):
         Field(ge=0.01, le=100, description="Shrinks logits of tokens already written; 1 is off."),
     ] = None
     logit_bias: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Bias] | None,
+        dict[Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,8})$")], Bias] | None,
         Field(
             description="Added to the logits of token ids, in both models. With two vocabularies only where "
             "one model writes alone (NAME:base, NAME:aligned), with that model's ids."
