@@ -10,7 +10,7 @@ from functools import cached_property
 from baco_core.config import Config, DecodeConfig
 from baco_core.decode import Rules
 from baco_core.decoding import Decoding
-from baco_core.errors import ConfigError
+from baco_core.errors import ConfigError, ContextError
 from baco_core.events import Sample, TokenEvent
 from baco_core.lane import Prefix
 from baco_core.noise import GumbelNoise, UniformStream
@@ -156,8 +156,19 @@ class Pipeline:
         if isinstance(prompt, TokenIds):
             return self._read_ids(prompt)
         messages = as_messages(prompt)
+        self._check_length(messages)
         base = self.pair.members[Source.BASE].tokenizer
         return self._reading(messages, self._contexts(messages), base_lead(messages, self.prompts, base))
+
+    def _check_length(self, messages: Sequence[Message]) -> None:
+        """Refuse what is many times too long before it is encoded; the base reads every turn of it."""
+        base = self.pair.members[Source.BASE]
+        limit = base.model.context_limit
+        if limit is not None and base.tokenizer.exceeds("\n".join(turn.content for turn in messages), limit):
+            raise ContextError(
+                f"{Source.BASE} model: the prompt has more than {2 * limit} tokens, and its context is "
+                f"{limit}; shorten the prompt."
+            )
 
     def _read_ids(self, prompt: TokenIds) -> Reading:
         base, aligned = (self.pair.members[source].tokenizer for source in (Source.BASE, Source.ALIGNED))

@@ -41,6 +41,10 @@ def small() -> Iterator[Api]:
             yield api
 
 
+def _turns(count: int) -> list[dict[str, str]]:
+    return [{"role": role, "content": "x"} for role in ("assistant", "user")] * (count // 2)
+
+
 def post(api: Api, body: Any, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
     return api.http().post(path, json=body, **more)
 
@@ -74,6 +78,7 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
         ({"baco": {"router": ""}}, "baco.router", "''"),
         ({"logit_bias": {"5": 1, "05": 2}}, "logit_bias.05", "pattern"),
         ({"stop": {}}, "stop", "valid string"),
+        ({"baco": {"router": "fc", "options": {"words": ["a"] * 10_001}}}, "baco.options.words", "at most"),
         ({"max_tokens": 10**6}, "max_tokens", "at most 4096"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         ({"seed": 2**64}, "seed", "less than or equal"),
@@ -106,6 +111,31 @@ def test_a_wrong_field_is_named_with_the_way_out(
     assert error["param"] == param
     assert part in error["message"]
     assert error["type"] == "invalid_request_error"
+
+
+MEGABYTES = 3_900_000
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", chat("x " * (MEGABYTES // 2))),
+        ("/v1/chat/completions", chat("é" * (MEGABYTES // 2), max_tokens=None)),
+        ("/v1/chat/completions", chat(messages=chat("Hi.")["messages"] + _turns(40_000))),
+        ("/v1/completions", {"model": "tiny", "prompt": "x " * (MEGABYTES // 2)}),
+        ("/v1/completions", {"model": "tiny", "prompt": ["x " * 15_000] * 120}),
+    ],
+    ids=["words", "characters", "turns", "prompt", "prompts"],
+)
+def test_megabytes_of_prompt_are_refused_before_they_are_encoded(
+    api: Api, path: str, fields: dict[str, Any]
+) -> None:
+    """Encoding them would take ten seconds and more than a gigabyte, and nobody would be answered."""
+    began = time.monotonic()
+    error = error_of(api.http().post(path, json=fields), 400)
+    assert time.monotonic() - began < 4
+    assert error["code"] == "context_length_exceeded"
+    assert error["message"].endswith("and its context is 1024; shorten the prompt.")
 
 
 def test_of_a_key_that_stands_twice_the_last_counts(api: Api) -> None:

@@ -30,6 +30,7 @@ SAMPLING = (
 )
 INFINITE = {".inf": math.inf, "-.inf": -math.inf}
 LARGEST = 2**63
+MOST_ITEMS = 10_000
 NO_FIELD = BacoField()
 
 
@@ -131,6 +132,8 @@ def _number(value: Any, where: str) -> Any:
     if isinstance(value, Mapping):
         return {key: _number(item, where) for key, item in value.items()}
     if isinstance(value, list):
+        if len(value) > MOST_ITEMS:
+            raise refused(f"{where}: a list may have at most {MOST_ITEMS} items.", where)
         return [_number(item, where) for item in value]
     if isinstance(value, int) and not -LARGEST <= value < LARGEST:
         raise refused(f"{where}: the number is too large.", where)
