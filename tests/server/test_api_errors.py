@@ -460,6 +460,8 @@ def test_while_models_load_health_is_503_and_requests_are_told_to_wait(
         assert error_of(answer, 503)["code"] == "loading"
         assert int(answer.headers["retry-after"]) >= 1
         assert api.http().get("/v1/models").json()["data"][0]["baco"]["ready"] is False
+        for path in ("/", "/docs", "/metrics", "/v1/routers", "/version"):
+            assert api.http().get(path).status_code == 200
         gate.set()
         wait_for(lambda: api.http().get("/health").status_code == 200)
         assert post(api, chat()).status_code == 200
