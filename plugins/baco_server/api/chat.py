@@ -38,7 +38,7 @@ async def chat(request: Request) -> Response:
     messages = [_message(message) for message in asked.messages]
     if asked.logprobs or (question.trace and not asked.stream):  # deltas of a stream carry the trace
         question.likely = asked.top_logprobs or 0
-    top = max(asked.top_logprobs or 0, TRACED if asked.top_logprobs or question.trace else 0)
+    top = max(asked.top_logprobs or 0, TRACED if question.trace else 0)
     question.names = _names(posed, messages)
     ask = Ask(messages, question.config, top, posed.server.request_seconds)
     posed.note_prompt([message.content for message in messages])
