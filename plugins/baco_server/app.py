@@ -83,8 +83,11 @@ def _handle_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
         if isinstance(error, ApiError):
             return error.response(record_of(request).id)
-        if error.status_code == 404 and (allowed := _methods(request)):
+        allowed = _methods(request)
+        if error.status_code == 404 and allowed:
             error = HTTPException(405, "Method Not Allowed", {"allow": ", ".join(allowed)})
+        elif error.status_code == 405 and not allowed and request.url.path.startswith("/v1/"):
+            error = HTTPException(404)  # the page refuses every method but GET, whatever the path
         return from_http(error).response(record_of(request).id)
 
     async def invalid(request: Request, error: Exception) -> Response:

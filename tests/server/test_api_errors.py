@@ -292,6 +292,9 @@ def test_paths_and_methods_that_do_not_exist_have_the_same_shape(api: Api) -> No
     assert error_of(http.get("/v1/nothing"), 404)["code"] == "not_found"
     assert error_of(http.get("/v1/chat/completions"), 405)["code"] == "method_not_allowed"
     assert error_of(http.delete("/v1/models"), 405)
+    assert error_of(http.post("/"), 405)
+    for path in ("/v1/embeddings", "/v1/responses", "/v1/chat/completions/x"):
+        assert error_of(http.post(path), 404)["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
