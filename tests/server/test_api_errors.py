@@ -436,6 +436,18 @@ def test_what_is_no_http_is_refused_in_the_same_shape(
     assert small.http().get("/health").status_code == 200
 
 
+def test_a_body_in_thousands_of_tiny_chunks_keeps_nobody_waiting(api: Api) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    body = json.dumps(chat(max_tokens=2, stop=["x" * 100] * 40)).encode()
+    for size, times, status in ((1, 1, 400), (40, 1, 200), (1, 40, 400)):
+        pieces = [body[first : first + size] for first in range(0, len(body), size)] * times
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+        began = time.monotonic()
+        with suppress(ConnectionError):  # it may hang up before all has been sent
+            assert raw(api, head + b"Connection: close\r\n\r\n" + chunks).startswith(b"HTTP/1.1 %d" % status)
+        assert time.monotonic() - began < 3
+
+
 def test_what_is_no_http_behind_a_request_ends_the_connection_and_nothing_else(small: Api) -> None:
     good = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
     assert raw(small, good + b"nonsense\r\n\r\n").count(b"HTTP/1.1 ") == 2

@@ -24,12 +24,34 @@ from baco_server.edge.record import new_id
 log = logging.getLogger(LOGGER)
 MOST_HEADERS = 64 * 1024
 """Bytes that a request's line and headers may have together."""
+MOST_CHUNKS = 1000
+MEAN_CHUNK = 32
+"""Bytes that the chunks of a body must have on average where there are many."""
 SEND_BUFFER = 128 * 1024
 """Bytes of an answer that the system holds for a slow reader; left to itself, it takes megabytes."""
 SPARE_CONNECTIONS = 64
 """Beyond the limit of requests, so that the answer 503 can be given."""
 GRACE = 5
 """Seconds after the drain in which streams send their last events."""
+
+
+class Requests(h11.Connection):
+    """What a client sends. A body in thousands of tiny chunks is refused: to read them takes seconds."""
+
+    _chunks = 0
+    _bytes = 0
+
+    def next_event(self) -> Any:
+        """Return what comes next; raises RemoteProtocolError for what is not taken."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > MOST_CHUNKS and self._bytes < MEAN_CHUNK * self._chunks:
+                raise h11.RemoteProtocolError("too many chunks")
+        return event
 
 
 class PatientProtocol(H11Protocol):
@@ -43,6 +65,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        self.conn = Requests(h11.SERVER, MOST_HEADERS)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._reading = self.loop.call_later(self.read_seconds, self._give_up, "sent no request")
 
@@ -60,7 +83,10 @@ class PatientProtocol(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            error = refused(f"this is no HTTP request, or its headers are longer than {MOST_HEADERS} bytes.")
+            error = refused(
+                f"this is no HTTP request, its headers are longer than {MOST_HEADERS} bytes, or its body "
+                f"comes in more than {MOST_CHUNKS} chunks of less than {MEAN_CHUNK} bytes."
+            )
             content = msgspec.json.encode(error.data(new_id()))
             length = str(len(content))
             headers = [
@@ -191,7 +217,6 @@ def uvicorn_config(app: Any, config: ServerConfig) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=MOST_HEADERS,
         limit_concurrency=config.connections + SPARE_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(config.drain) + GRACE,
