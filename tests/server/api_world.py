@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -50,9 +51,10 @@ class Slow:
 
 @dataclass(frozen=True)
 class Broken:
-    """A router that raises at some position."""
+    """A router that raises at some position, or would end the process."""
 
     at: int = 0
+    exits: bool = False
 
     @property
     def needs(self) -> frozenset[Source]:
@@ -63,6 +65,8 @@ class Broken:
 
     def decide(self, point: DecisionPoint) -> Decision:
         if point.position >= self.at:
+            if self.exits:
+                sys.exit("broken on purpose")
             raise RuntimeError(f"broken on purpose, after reading {point.text!r}")
         return Decision(Source.ALIGNED, "fine so far")
 
