@@ -94,6 +94,13 @@ class DecodeConfig:
         ),
     ] = False
     top: Annotated[int, _about("How many likely tokens of each model a trace shows.", ge=1, le=1000)] = 5
+    overflow: Annotated[
+        Literal["refuse", "shorten"],
+        _about(
+            "What comes of a prompt that leaves room for less than max_new_tokens: it is refused, or the "
+            "text ends where the context is full."
+        ),
+    ] = "refuse"
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -21,7 +21,7 @@ def _call(label: str, when: str, function: Callable[..., R], *arguments: object)
         return function(*arguments)
     except BacoError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin's sys.exit() ends one text, not whoever writes it
         message = f"{label} raised {when}: {type(error).__name__}: {error}"
         raise PluginError(f"{message.rstrip('.')}.") from error
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from baco_core.errors import ContextError
 from baco_core.exchange import Retokenised, SharedTokens, Transcript
 from baco_core.lane import Lane, Prefix
 from baco_core.model import Model, TokenSequence
@@ -55,6 +57,10 @@ class Pair:
             for source, member in self.members.items()
         }
 
+    def room(self, contexts: Mapping[Source, Sequence[int]]) -> float:
+        """Return how many tokens both models can take after their contexts; ContextError for none."""
+        return min(_room(member.model, contexts[source], source) for source, member in self.members.items())
+
     def lanes(self, prefixes: Mapping[Source, Prefix], lead: bytes = b"") -> dict[Source, Lane]:
         """Return fresh lanes that follow one text after these contexts.
 
@@ -76,6 +82,18 @@ class Pair:
         first = asked.prefill(question)
         tokens = [member.tokenizer.encode_text(answer.encode()) for answer in answers]
         return [_log_probability(asked.fork(1)[0], first, answer) for answer in tokens]
+
+
+def _room(model: Model, context: Sequence[int], name: str) -> float:
+    limit = model.context_limit
+    if limit is None:
+        return math.inf
+    if len(context) >= limit:
+        raise ContextError(
+            f"{name} model: {len(context)} prompt tokens leave no room in its context of {limit}; shorten "
+            "the prompt."
+        )
+    return limit - len(context)
 
 
 def _log_probability(asked: TokenSequence, first: Rows, tokens: Sequence[int]) -> float:

@@ -10,7 +10,7 @@ from functools import cached_property
 from baco_core.config import Config, DecodeConfig
 from baco_core.decode import Rules
 from baco_core.decoding import Decoding
-from baco_core.errors import ConfigError
+from baco_core.errors import ConfigError, ContextError
 from baco_core.events import Sample, TokenEvent
 from baco_core.lane import Prefix
 from baco_core.noise import GumbelNoise, UniformStream
@@ -49,6 +49,8 @@ class Reading:
     contexts: Mapping[Source, Sequence[int]]
     prefixes: Mapping[Source, Prefix]
     lead: bytes
+    most: int
+    """Tokens that a text after it may have."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,19 @@ class Pipeline:
         if isinstance(prompt, TokenIds):
             return self._read_ids(prompt)
         messages = as_messages(prompt)
+        self._check_length(messages)
         base = self.pair.members[Source.BASE].tokenizer
         return self._reading(messages, self._contexts(messages), base_lead(messages, self.prompts, base))
+
+    def _check_length(self, messages: Sequence[Message]) -> None:
+        """Refuse what is many times too long before it is encoded; the base reads every turn of it."""
+        base = self.pair.members[Source.BASE]
+        limit = base.model.context_limit
+        if limit is not None and base.tokenizer.exceeds("\n".join(turn.content for turn in messages), limit):
+            raise ContextError(
+                f"{Source.BASE} model: the prompt has more than {2 * limit} tokens, and its context is "
+                f"{limit}; shorten the prompt."
+            )
 
     def _read_ids(self, prompt: TokenIds) -> Reading:
         base, aligned = (self.pair.members[source].tokenizer for source in (Source.BASE, Source.ALIGNED))
@@ -170,8 +183,11 @@ class Pipeline:
     def _reading(
         self, messages: Sequence[Message], contexts: Mapping[Source, Sequence[int]], lead: bytes
     ) -> Reading:
-        prefixes = self.pair.prefixes(contexts, self.decode.max_new_tokens, self._contexts_read)
-        return Reading(messages, contexts, prefixes, lead)
+        most = self.decode.max_new_tokens
+        if self.decode.overflow == "shorten":
+            most = int(min(most, self.pair.room(contexts)))
+        prefixes = self.pair.prefixes(contexts, most, self._contexts_read)
+        return Reading(messages, contexts, prefixes, lead, most)
 
     def scheduler(self) -> Scheduler:
         """Return what writes texts of this pair together; to be closed."""
@@ -182,7 +198,7 @@ class Pipeline:
         lanes = self.pair.lanes(reading.prefixes, reading.lead)
         decider = self.router.start(self._generation(index, reading.messages))
         picker = Picker(self.sampler, GumbelNoise(self.decode.seed, index))
-        decoding = Decoding(lanes, decider, picker, self._rules(reading.lead, watched=top > 0))
+        decoding = Decoding(lanes, decider, picker, self._rules(reading, watched=top > 0))
         prompt_tokens = len(reading.contexts[Source.ALIGNED])
         return Text(decoding, Writer(index, lanes, self.decode.stop, prompt_tokens, top))
 
@@ -209,18 +225,18 @@ class Pipeline:
         uniform = UniformStream(self.decode.seed, index)
         return Generation(messages[-1].content, self.pair.vocabularies, uniform, consult)
 
-    def _rules(self, lead: bytes, *, watched: bool) -> Rules:
+    def _rules(self, reading: Reading, *, watched: bool) -> Rules:
         vocabularies = self.pair.vocabularies
         only_aligned_ends = self.decode.end == "aligned"
         return Rules(
             needs=self.router.needs,
             vocabularies=vocabularies,
             banned={Source.BASE: sorted(vocabularies[Source.BASE].end_ids)} if only_aligned_ends else {},
-            max_new_tokens=self.decode.max_new_tokens,
+            max_new_tokens=reading.most,
             switch_everywhere=self.decode.switch_at == "token" or asks_everywhere(self.router),
             watched=watched,
             speakers=speakers_of(self.router),
-            lead=lead,
+            lead=reading.lead,
             router=self.router_label,
             blocking=is_blocking(self.router),
         )

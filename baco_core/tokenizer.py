@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _IN_UTF8 = frozenset(range(256)) - {0xC0, 0xC1, *range(0xF5, 0x100)}
 """The bytes that occur in UTF-8."""
+LONG = 10_000
+"""Characters that take some 10 ms to encode."""
+CHARACTERS = 8
+"""More of them than tokens have on average in any language."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +101,7 @@ class Tokenizer:
         template writes its own BOS.
         Raises PromptError for a character the vocabulary cannot write.
         """
-        token_ids: list[int] = self._prompts.encode(_checked_text(text), add_special_tokens=False).ids
+        token_ids = _encoded(self._prompts, _checked_text(text))
         beyond = next((number for number in token_ids if number >= self.vocabulary.size), None)
         if beyond is not None:
             name = self._prompts.id_to_token(beyond)
@@ -105,6 +109,20 @@ class Tokenizer:
         if not self._writes_all_text:
             self._check_characters(text)
         return token_ids
+
+    def exceeds(self, text: str, most: int) -> bool:
+        """Say whether a prompt surely has more than `most` tokens; encodes no more of it than that takes.
+
+        Megabytes of text would be gigabytes of tokens.
+        """
+        size, counted = CHARACTERS * most, 0
+        if len(text) <= size:
+            return False
+        for first in range(0, len(text), size):
+            counted += len(_encoded(self._prompts, _checked_text(text[first : first + size])))
+            if counted > 2 * most:  # what cutting has added to it is far less than half
+                return True
+        return False
 
     def encode_text(self, data: bytes) -> list[int]:
         """Return token ids that write exactly `data` and go on inside a sequence.
@@ -187,6 +205,16 @@ class Tokenizer:
             read = self._prompts.encode(character, add_special_tokens=False).ids
             if not character.isspace() and not self.vocabulary.bytes_of(read).strip():
                 raise PromptError(f"{self.path}: the vocabulary cannot write {character!r} of the prompt.")
+
+
+def _encoded(tokenizer: tokenizers.Tokenizer, text: str) -> list[int]:
+    """Return token ids. A long text as a batch of one: unlike `encode` that lets other threads go on."""
+    if len(text) > LONG:
+        (found,) = tokenizer.encode_batch_fast([text], add_special_tokens=False)
+    else:
+        found = tokenizer.encode(text, add_special_tokens=False)
+    token_ids: list[int] = found.ids
+    return token_ids
 
 
 def same_vocabulary(base: Tokenizer, aligned: Tokenizer) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import made_plugins
@@ -42,10 +43,10 @@ def register_bundles(register):
 """
 
 
-def tokenizer_json() -> str:
-    """Return a byte-level tokenizer whose tokens are those of `fake_vocabulary`."""
+def tokenizer_json(words: Sequence[str] = WORDS) -> str:
+    """Return a byte-level tokenizer whose tokens are those of `fake_vocabulary(words)`."""
     alphabet = byte_alphabet()
-    texts = [*alphabet, *("".join(alphabet[value] for value in word.encode()) for word in WORDS)]
+    texts = [*alphabet, *("".join(alphabet[value] for value in word.encode()) for word in words)]
     vocab = {text: number for number, text in enumerate(texts)}
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     added = {"id": len(texts), "content": END, "special": True, "normalized": False}
@@ -63,22 +64,29 @@ def tokenizer_json() -> str:
     )
 
 
-def write_bundle(folder: Path, *, context_limit: int | None = 4096, template: str = TEMPLATE) -> Path:
+def write_bundle(
+    folder: Path,
+    *,
+    context_limit: int | None = 4096,
+    template: str = TEMPLATE,
+    base_words: Sequence[str] = WORDS,
+) -> Path:
     """Write a bundle with a base and an aligned member, whose models are empty files."""
     members = {}
-    for name in ("base", "aligned"):
-        files = {"model.onnx": "", "tokenizer.json": tokenizer_json(), "chat_template.jinja": template}
+    for name, words in (("base", base_words), ("aligned", WORDS)):
+        size = 256 + len(words) + 1
+        files = {"model.onnx": "", "tokenizer.json": tokenizer_json(words), "chat_template.jinja": template}
         (folder / name).mkdir(parents=True)
         for file, text in files.items():
             (folder / name / file).write_text(text, "utf-8")
         members[name] = MemberRecord(
             model=f"{name}/model.onnx",
             tokenizer=f"{name}/tokenizer.json",
-            vocab_size=VOCAB_SIZE,
+            vocab_size=size,
             precision="fp32",
             kv=KvLayout(1, 1, 4, "float32"),
             source=SourceRecord("made"),
-            end_ids=(VOCAB_SIZE - 1,),
+            end_ids=(size - 1,),
             context_limit=context_limit,
             chat_template=f"{name}/chat_template.jinja" if name == "aligned" else None,
         )

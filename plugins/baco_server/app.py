@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from baco_core import __version__
 from baco_core.errors import ConfigError
 from baco_server.api import access, chat, completions, docs, models, status
-from baco_server.api.errors import ApiError, from_http, refused
+from baco_server.api.errors import ApiError, from_failure, from_http, refused
 from baco_server.api.listening import ClientGoneError
 from baco_server.api.openapi import document
 from baco_server.api.pairs import Pairs
@@ -83,8 +83,11 @@ def _handle_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
         if isinstance(error, ApiError):
             return error.response(record_of(request).id)
-        if error.status_code == 404 and (allowed := _methods(request)):
+        allowed = _methods(request)
+        if error.status_code == 404 and allowed:
             error = HTTPException(405, "Method Not Allowed", {"allow": ", ".join(allowed)})
+        elif error.status_code == 405 and not allowed and request.url.path.startswith("/v1/"):
+            error = HTTPException(404)  # the page refuses every method but GET, whatever the path
         return from_http(error).response(record_of(request).id)
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -92,6 +95,9 @@ def _handle_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"][1:]))
         return refused(f"{place}: {first['msg']}.", place).response(record_of(request).id)
+
+    async def failed(request: Request, error: Exception) -> Response:
+        return from_failure(error).response(record_of(request).id)
 
     async def gone(request: Request, error: Exception) -> Response:
         record_of(request).gone = True
@@ -101,6 +107,7 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(ClientGoneError, gone)
     app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(Exception, failed)
 
 
 def _methods(request: Request) -> list[str]:

@@ -63,6 +63,7 @@ decodes = st.builds(
     stop=st.lists(st.text(min_size=1, max_size=5), max_size=3).map(tuple),
     end=st.sampled_from(["either", "aligned"]),
     top=st.integers(1, 20),
+    overflow=st.sampled_from(["refuse", "shorten"]),
 )
 configs = st.builds(
     Config,
@@ -87,7 +88,7 @@ def test_without_a_file_the_embedded_pair_writes_by_p_punc() -> None:
     assert config.router == Part("p-punc", {"gamma": 0.3})
     assert config.sampler == Part("multinomial", {"top_p": 0.95})
     assert config.backend == Part("onnxruntime")
-    assert config.decode == DecodeConfig(256, 1, 0, "word", "auto", (), "either", 8, 4, False, 5)
+    assert config.decode == DecodeConfig(256, 1, 0, "word", "auto", (), "either", 8, 4, False, 5, "refuse")
     assert (config.plugins, config.export) == ((), None)
 
 

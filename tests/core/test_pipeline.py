@@ -10,6 +10,7 @@ import pytest
 
 from baco_core.bundle import ModelFiles
 from baco_core.config import load_config
+from baco_core.errors import ContextError
 from baco_core.model import Model
 from baco_core.noise import UniformStream
 from baco_core.opening import open_pair
@@ -86,6 +87,30 @@ def test_only_the_base_context_has_left_a_space_to_the_first_word(tmp_path: Path
     for source, heard in ((BASE, b" cat"), (ALIGNED, b"cat")):
         lanes[source].transcript.heard(PIECES.index(b" cat"), b"cat", begins_word=True)
         assert b"".join(PIECES[token] for token in lanes[source].transcript.tokens()) == heard
+
+
+@pytest.mark.parametrize("exchange", ["tokens", "text"])
+def test_a_prompt_that_leaves_less_room_is_refused_or_shortens_its_texts(
+    tmp_path: Path, exchange: str
+) -> None:
+    given = "decode.n=2", f"pair.exchange={exchange}"
+    whole = pipeline(tmp_path, PIECES.index(b" cat"), *given)
+    longest = max(map(len, whole.read("A cat").contexts.values()))
+    made_bundle.write_bundle(tmp_path / "small" / "bundle", context_limit=longest + 3)
+    small = pipeline(tmp_path / "small", PIECES.index(b" cat"), *given)
+    with pytest.raises(ContextError, match=r"and 6 new ones exceed its context"):
+        small.generate("A cat")
+    short = replace(small, decode=replace(small.decode, overflow="shorten")).generate("A cat")
+    for sample, longer in zip(short, whole.generate("A cat"), strict=True):
+        assert 1 <= len(sample.tokens) <= 3  # fewer where the other model has it in more tokens
+        assert longer.text.startswith(sample.text)
+        assert sample.finish_reason == "length"
+
+
+def test_a_prompt_that_leaves_no_room_at_all_is_refused_however_it_is_set(tmp_path: Path) -> None:
+    made = pipeline(tmp_path, END, "decode.overflow=shorten")
+    with pytest.raises(ContextError, match=r"^base model: \d+ prompt tokens leave no room in its context of"):
+        made.read("x" * 4096)
 
 
 def test_each_sample_has_its_own_noise_for_the_router(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,9 @@ from typing import Any
 
 import httpx
 import openai
+from desk_world import WatchedModel
 
+from baco_core.bundle import ModelFiles
 from baco_core.config import Config
 from baco_core.hookspecs import hookimpl
 from baco_core.pipeline import Pipeline
@@ -48,9 +51,10 @@ class Slow:
 
 @dataclass(frozen=True)
 class Broken:
-    """A router that raises at some position."""
+    """A router that raises at some position, or would end the process."""
 
     at: int = 0
+    exits: bool = False
 
     @property
     def needs(self) -> frozenset[Source]:
@@ -61,12 +65,27 @@ class Broken:
 
     def decide(self, point: DecisionPoint) -> Decision:
         if point.position >= self.at:
+            if self.exits:
+                sys.exit("broken on purpose")
             raise RuntimeError(f"broken on purpose, after reading {point.text!r}")
         return Decision(Source.ALIGNED, "fine so far")
 
 
+@dataclass(frozen=True)
+class Made:
+    """A backend for bundles without weights (made_bundle): its models favour whole words."""
+
+    def load(self, files: ModelFiles) -> WatchedModel:
+        seed = 1 if files.onnx.parent.name == "base" else 2
+        return WatchedModel(seed, files.vocab_size, files.context_limit, range(256, files.vocab_size - 1))
+
+
 class Faults:
     """The plugin that brings them."""
+
+    @hookimpl
+    def register_backends(self, register: Any) -> None:
+        register("made", Made)
 
     @hookimpl
     def register_routers(self, register: Any) -> None:

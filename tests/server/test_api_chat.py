@@ -147,6 +147,14 @@ def test_asking_for_likely_tokens_does_not_change_the_text(api: Api) -> None:
     assert texts(plain) == texts(traced)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_likely_tokens_bring_no_trace_that_nobody_asked_for(api: Api, stream: bool) -> None:
+    body = chat(logprobs=True, top_logprobs=3, stream=stream)
+    told = api.http().post("/v1/chat/completions", json=body).text
+    assert told.count('"top_logprobs"') >= 8
+    assert '"signal"' not in told
+
+
 def test_a_trace_tells_what_the_router_saw_and_what_both_models_would_have_said(api: Api) -> None:
     body = chat(baco={"trace": True, "router": "p", "gamma": 0.4}, max_tokens=12)
     entries = api.http().post("/v1/chat/completions", json=body).json()["choices"][0]["logprobs"]["content"]

@@ -48,6 +48,10 @@ def test_langchain_answers_and_streams(api: Api) -> None:
     assert whole.content
     assert whole.usage_metadata["output_tokens"] <= 8
     assert "".join(chunk.content for chunk in model.stream(STORY)) == whole.content
+    counted = langchain.ChatOpenAI(**given, temperature=0, stream_usage=True).stream(STORY)
+    usages = [chunk.usage_metadata for chunk in counted if chunk.usage_metadata]
+    assert [usage["output_tokens"] for usage in usages] == [whole.usage_metadata["output_tokens"]]
+    assert [answer.content for answer in model.batch([STORY] * 3)] == [whole.content] * 3
 
 
 def test_the_llm_command_answers_and_streams(api: Api, tmp_path: Path) -> None:

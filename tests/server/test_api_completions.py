@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import openai
@@ -93,6 +94,18 @@ def test_the_prompt_alone_can_be_scored(api: Api) -> None:
     assert answer.usage.completion_tokens == 0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_can_be_echoed_and_nothing_else(api: Api, stream: bool) -> None:
+    given = asked([BEGUN, "Two"], echo=True, max_tokens=0, n=2)
+    answer = api.http().post("/v1/completions", json=given | {"stream": stream})
+    assert answer.status_code == 200, answer.text
+    lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
+    parts = [json.loads(line) for line in lines] if stream else [answer.json()]
+    choices = [choice for part in parts for choice in part["choices"]]
+    assert [choice["text"] for choice in choices] == [BEGUN, BEGUN, "Two", "Two"]
+    assert all(choice["logprobs"] is None for choice in choices)
+
+
 def test_scores_of_a_prompt_are_those_of_writing_it(api: Api) -> None:
     client = api.openai()
     ids = api.pipeline().pair.members[Source.ALIGNED].tokenizer.encode_context(BEGUN)
@@ -155,6 +168,8 @@ def test_an_answer_is_what_the_openapi_document_says(api: Api) -> None:
         ({"prompt": [1, "a"]}, "prompt[1]"),
         ({"prompt": [99999]}, "prompt"),
         ({"prompt": [[]]}, "prompt[0]"),
+        ({"prompt": {}}, "prompt"),
+        ({"prompt": ["a"] * 129}, "prompt"),
         ({"best_of": 3}, "best_of"),
         ({"suffix": "x"}, "suffix"),
         ({"max_tokens": 0}, "max_tokens"),

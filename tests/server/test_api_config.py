@@ -192,6 +192,14 @@ def test_keys_come_from_the_file_and_from_the_environment(tmp_path: Path) -> Non
     assert not load_keys(ServerConfig(), {})
 
 
+def test_a_key_file_may_be_written_on_any_system(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    path.write_bytes(b"\xef\xbb\xbfkey-number-1\r\nkey-number-2 \r\n\r\n")
+    keys = load_keys(ServerConfig(api_keys_file=str(path)), {"BACO_API_KEYS": "key-number-3\n"})
+    assert all(keys.allow(f"key-number-{number}".encode()) for number in (1, 2, 3))
+    assert not keys.allow(b"key-number-1\r")
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ import openai
 import pytest
 from api_world import Api, chat, running, wait_for
 
+from baco_core.source import Source
 from baco_server.api.documents import ErrorAnswer
 from baco_server.edge.keys import Keys
 
@@ -38,6 +39,10 @@ def small() -> Iterator[Api]:
         with running(settings, {"tiny": {}}) as api:
             api.key = KEY
             yield api
+
+
+def _turns(count: int) -> list[dict[str, str]]:
+    return [{"role": role, "content": "x"} for role in ("assistant", "user")] * (count // 2)
 
 
 def post(api: Api, body: Any, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
@@ -68,6 +73,12 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
         ({"temperature": "1"}, "temperature", "valid number"),
         ({"n": 0}, "n", "greater than or equal to 1"),
         ({"n": 10**6}, "n", "at most 128"),
+        ({"n": 10**4000}, "n", "at most 128"),
+        ({"max_tokens": 10**4000}, "max_tokens", "at most 4096"),
+        ({"baco": {"router": ""}}, "baco.router", "''"),
+        ({"logit_bias": {"5": 1, "05": 2}}, "logit_bias.05", "pattern"),
+        ({"stop": {}}, "stop", "valid string"),
+        ({"baco": {"router": "fc", "options": {"words": ["a"] * 10_001}}}, "baco.options.words", "at most"),
         ({"max_tokens": 10**6}, "max_tokens", "at most 4096"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         ({"seed": 2**64}, "seed", "less than or equal"),
@@ -102,6 +113,48 @@ def test_a_wrong_field_is_named_with_the_way_out(
     assert error["type"] == "invalid_request_error"
 
 
+MEGABYTES = 3_900_000
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", chat("x " * (MEGABYTES // 2))),
+        ("/v1/chat/completions", chat("é" * (MEGABYTES // 2), max_tokens=None)),
+        ("/v1/chat/completions", chat(messages=chat("Hi.")["messages"] + _turns(40_000))),
+        ("/v1/completions", {"model": "tiny", "prompt": "x " * (MEGABYTES // 2)}),
+        ("/v1/completions", {"model": "tiny", "prompt": ["x " * 15_000] * 120}),
+    ],
+    ids=["words", "characters", "turns", "prompt", "prompts"],
+)
+def test_megabytes_of_prompt_are_refused_before_they_are_encoded(
+    api: Api, path: str, fields: dict[str, Any]
+) -> None:
+    """Encoding them would take ten seconds and more than a gigabyte, and nobody would be answered."""
+    began = time.monotonic()
+    error = error_of(api.http().post(path, json=fields), 400)
+    assert time.monotonic() - began < 4
+    assert error["code"] == "context_length_exceeded"
+    assert error["message"].endswith("and its context is 1024; shorten the prompt.")
+
+
+def test_of_a_key_that_stands_twice_the_last_counts(api: Api) -> None:
+    whole = json.dumps(chat(max_tokens=3))
+    twice = '{"max_tokens": 5, "model": "nobody", ' + whole[1:]
+    answers = [api.http().post("/v1/chat/completions", content=body) for body in (whole, twice)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["choices"] == answers[1].json()["choices"]
+
+
+def test_what_nobody_has_foreseen_is_an_error_in_the_same_shape(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baco_server.api.models._json", lambda data: 1 / 0)
+    error = error_of(api.http().get("/v1/models"), 500)
+    assert error["code"] == "internal_error"
+    assert "zero" not in error["message"]
+
+
 def test_a_missing_field_is_named(api: Api) -> None:
     assert error_of(post(api, {"model": "tiny"}), 400)["param"] == "messages"
     assert error_of(post(api, {"messages": chat()["messages"]}), 400)["param"] == "model"
@@ -114,7 +167,41 @@ def test_a_prompt_that_does_not_fit_is_refused_before_any_work(api: Api) -> None
     with pytest.raises(openai.BadRequestError) as caught:
         api.openai().completions.create(model="tiny", prompt="word " * 2000, stream=True)
     assert caught.value.code == "context_length_exceeded"
+    error = error_of(post(api, chat("word " * 2000, max_tokens=None)), 400)
+    assert error["code"] == "context_length_exceeded"
     assert api.serving.pairs.served["tiny"].desk.figures().prompt_tokens_read == before
+
+
+FEW = 5
+
+
+def long_chat(api: Api) -> dict[str, Any]:
+    """Return a chat that leaves room for a few tokens."""
+    contexts = api.pipeline().read("cat " * 100).contexts
+    text = "cat " * (100 + int(api.pipeline().pair.room(contexts)) - FEW)  # a word is a token
+    return chat(text, max_tokens=None) | {"room": FEW}
+
+
+def long_completion(api: Api) -> dict[str, Any]:
+    tokens = api.pipeline().pair.members[Source.ALIGNED].tokenizer.encode_context("the cat and " * 1024)
+    return {"model": "tiny", "prompt": tokens[: 1024 - FEW], "seed": 1, "room": FEW}
+
+
+@pytest.mark.parametrize("long", [long_chat, long_completion])
+def test_only_a_number_of_tokens_that_was_asked_for_must_fit(
+    api: Api, long: Callable[[Api], dict[str, Any]]
+) -> None:
+    body = long(api)
+    room = body.pop("room")
+    path = "/v1/completions" if "prompt" in body else "/v1/chat/completions"
+    answer = post(api, body | {"n": 2}, path)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["usage"]["completion_tokens"] == 2 * room
+    assert {choice["finish_reason"] for choice in answer.json()["choices"]} == {"length"}
+    assert post(api, body | {"max_tokens": room}, path).status_code == 200
+    error = error_of(post(api, body | {"max_tokens": room + 1}, path), 400)
+    assert error["code"] == "context_length_exceeded"
+    assert "lower max_tokens" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +292,9 @@ def test_paths_and_methods_that_do_not_exist_have_the_same_shape(api: Api) -> No
     assert error_of(http.get("/v1/nothing"), 404)["code"] == "not_found"
     assert error_of(http.get("/v1/chat/completions"), 405)["code"] == "method_not_allowed"
     assert error_of(http.delete("/v1/models"), 405)
+    assert error_of(http.post("/"), 405)
+    for path in ("/v1/embeddings", "/v1/responses", "/v1/chat/completions/x"):
+        assert error_of(http.post(path), 404)["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
@@ -286,6 +376,27 @@ def test_a_flood_of_headers_is_refused(small: Api) -> None:
     assert small.http().get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("header", [b"X-H: y\r\n", b"a:\r\n", b"Authorization: Bearer x\r\n"])
+def test_ten_thousand_headers_are_refused_without_harm(small: Api, header: bytes) -> None:
+    end = b"Connection: close\r\n\r\n"
+    flood = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n" + header * 10_000 + end
+    began = time.monotonic()
+    try:
+        head, _, body = raw(small, flood).partition(b"\r\n\r\n")
+    except ConnectionResetError:  # it hung up before all had been sent
+        assert len(flood) > 64 * 1024
+    else:
+        assert head.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))  # for their number, or for their bytes
+        ErrorAnswer.model_validate_json(body)
+    assert time.monotonic() - began < 2
+    assert small.http().get("/health").status_code == 200
+
+
+def test_as_many_headers_as_anybody_needs_are_taken(small: Api) -> None:
+    headers = {f"x-header-{number}": "y" for number in range(150)}
+    assert small.http().get("/v1/models", headers=headers).status_code == 200
+
+
 def test_a_connection_that_never_finishes_its_headers_is_closed(small: Api) -> None:
     for data in (b"", b"GET /hea", b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"):
         began = time.monotonic()
@@ -294,8 +405,53 @@ def test_a_connection_that_never_finishes_its_headers_is_closed(small: Api) -> N
         assert time.monotonic() - began < 8
 
 
-def test_what_is_no_http_is_refused(small: Api) -> None:
-    assert raw(small, b"\x16\x03\x01\x02\x00 hello\r\n\r\n").startswith(b"HTTP/1.1 400")
+HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00 hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n folded: y\r\nbad header: z\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffffffffff\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_in_the_same_shape(
+    small: Api, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    head, _, body = raw(small, data).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"application/json" in head
+    error = ErrorAnswer.model_validate_json(body).error
+    assert error.request_id.startswith("req-")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert small.http().get("/health").status_code == 200
+
+
+def test_a_body_in_thousands_of_tiny_chunks_keeps_nobody_waiting(api: Api) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    body = json.dumps(chat(max_tokens=2, stop=["x" * 100] * 40)).encode()
+    for size, times, status in ((1, 1, 400), (40, 1, 200), (1, 40, 400)):
+        pieces = [body[first : first + size] for first in range(0, len(body), size)] * times
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+        began = time.monotonic()
+        with suppress(ConnectionError):  # it may hang up before all has been sent
+            assert raw(api, head + b"Connection: close\r\n\r\n" + chunks).startswith(b"HTTP/1.1 %d" % status)
+        assert time.monotonic() - began < 3
+
+
+def test_what_is_no_http_behind_a_request_ends_the_connection_and_nothing_else(small: Api) -> None:
+    good = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert raw(small, good + b"nonsense\r\n\r\n").count(b"HTTP/1.1 ") == 2
+    assert small.http().get("/health").status_code == 200
 
 
 def test_while_models_load_health_is_503_and_requests_are_told_to_wait(
@@ -319,6 +475,8 @@ def test_while_models_load_health_is_503_and_requests_are_told_to_wait(
         assert error_of(answer, 503)["code"] == "loading"
         assert int(answer.headers["retry-after"]) >= 1
         assert api.http().get("/v1/models").json()["data"][0]["baco"]["ready"] is False
+        for path in ("/", "/docs", "/metrics", "/v1/routers", "/version"):
+            assert api.http().get(path).status_code == 200
         gate.set()
         wait_for(lambda: api.http().get("/health").status_code == 200)
         assert post(api, chat()).status_code == 200

@@ -167,6 +167,24 @@ def test_a_request_id_is_taken_over_where_it_is_one(api: Api) -> None:
         assert re.fullmatch(r"req-[0-9a-f]{24}", given)
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((path, 200) for path in ("/", "/docs", "/health", "/metrics", "/version", "/v1/models/tiny")),
+        ("/v1/models/tony", 404),
+        ("/v1/chat/completions", 405),
+    ],
+)
+def test_head_is_answered_as_get_without_the_body(api: Api, path: str, status: int) -> None:
+    http = api.http()
+    head, get = http.head(path), http.get(path)
+    assert head.status_code == get.status_code == status
+    assert head.content == b""
+    assert head.headers["content-type"] == get.headers["content-type"]
+    if path != "/metrics":
+        assert head.headers["content-length"] == str(len(get.content))
+
+
 def test_every_answer_has_safe_headers(api: Api) -> None:
     http = api.http()
     for path in ("/health", "/v1/models", "/docs", "/", "/v1/nothing"):

@@ -119,13 +119,16 @@ def test_a_silence_is_filled_with_comments(slow: Api) -> None:
     assert events(answer)[-1] == "[DONE]"
 
 
-def test_a_plugin_that_raises_before_the_first_token_is_an_ordinary_error(slow: Api) -> None:
+@pytest.mark.parametrize("exits", [False, True])
+def test_a_plugin_that_raises_before_the_first_token_is_an_ordinary_error(slow: Api, exits: bool) -> None:
+    baco = {"router": "broken", "options": {"exits": exits}}
     for stream in (False, True):
-        answer = slow.http().post("/v1/chat/completions", json=chat(stream=stream, baco={"router": "broken"}))
+        answer = slow.http().post("/v1/chat/completions", json=chat(stream=stream, baco=baco))
         assert answer.status_code == 500
         error = answer.json()["error"]
         assert error["type"] == "server_error"
         assert "broken" in error["message"]
+        assert slow.http().post("/v1/chat/completions", json=chat(max_tokens=2)).status_code == 200
 
 
 def test_a_plugin_that_raises_in_mid_stream_is_an_error_event_and_the_clients_exception(slow: Api) -> None:

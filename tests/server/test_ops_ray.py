@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from api_world import chat, wait_for
 
 from baco_core.config import load_config
@@ -154,6 +156,27 @@ def test_a_killed_replica_is_replaced(
         return len(names) == 2
 
     wait_for(both_answer, PATIENCE_S)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
+CONFIG = "/etc/baco/serve.yaml"
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="docs/ does not come with the wheel")
+def test_the_command_and_the_config_of_the_page_are_what_ray_and_we_take() -> None:
+    from ray.serve.schema import ServeDeploySchema
+    from ray.serve.scripts import convert_args_to_dict
+
+    from baco_server import ray_app
+
+    text = PAGE.read_text("utf-8").replace(CONFIG, str(PAGE.parents[1] / "deploy" / "serve.yaml"))
+    (command,) = re.findall(r"^serve run baco_server\.ray_app:app (.*)$", text, re.M)
+    (block,) = re.findall(r"^```yaml\n(proxy_location:.*?)^```", text, re.M | re.S)
+    schema = ServeDeploySchema.model_validate(yaml.safe_load(block))
+    assert schema.applications[0].import_path == "baco_server.ray_app:app"
+    for args in (convert_args_to_dict(tuple(command.split())), schema.applications[0].args):
+        built = ray_app.app(args)
+        assert built._bound_deployment.num_replicas == 2
 
 
 def test_unknown_arguments_are_refused_in_one_line() -> None:

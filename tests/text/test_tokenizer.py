@@ -111,6 +111,26 @@ def test_prompts_are_read_as_the_library_reads_them(kind: str, text: str) -> Non
     assert tokenizer(kind).encode_context(text) == made.encode(text, add_special_tokens=False).ids
 
 
+@every_kind
+@given(text=TEXTS, most=st.integers(1, 8))
+def test_a_text_that_exceeds_a_number_of_tokens_has_more(kind: str, text: str, most: int) -> None:
+    made, long = tokenizer(kind), text * 20
+    try:
+        count = len(made.encode_context(long))
+        exceeds = made.exceeds(long, most)
+    except PromptError:  # a character that the vocabulary cannot write
+        return
+    assert not exceeds or count > most
+
+
+@every_kind
+def test_a_long_text_is_read_as_a_short_one_and_seen_to_be_long(kind: str) -> None:
+    made, text = tokenizer(kind), " the light house" * 2000
+    assert made.encode_context(text) == made._prompts.encode(text, add_special_tokens=False).ids
+    assert made.exceeds(text, 100)
+    assert not made.exceeds(text, len(text))
+
+
 def test_a_file_that_asks_for_truncation_cuts_no_prompt() -> None:
     assert len(tokenizer("normalising").encode_context("one two three four five six")) > 4
 

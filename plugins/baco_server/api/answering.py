@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,6 +15,8 @@ from baco_server.api.question import Json, Question, shares
 from baco_server.api.stream import DONE, KEEP_ALIVE, event
 from baco_server.desk import Finished, PromptScores
 
+MANY = 5000
+"""Likely tokens that are told in some 50 ms."""
 ENDED = {
     "closed": ("the server was shut down before this was written; ask again.", "closing"),
     "deadline": ("there was no time to write this; ask again, or for less.", "request_timeout"),
@@ -37,6 +40,11 @@ class Answering(ABC):
         async for heard in self._heard():
             if heard is not None:
                 self._keep(heard)
+        if sum(len(sample.tokens) for sample in self.samples.values()) * (self.question.likely or 0) > MANY:
+            return await asyncio.to_thread(self._answer)  # takes seconds, while others are answered
+        return self._answer()
+
+    def _answer(self) -> bytes:
         samples = [self.samples[index] for index in sorted(self.samples)]
         answer = {
             **self.question.head(self.whole_kind),

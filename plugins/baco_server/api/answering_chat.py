@@ -56,4 +56,4 @@ class ChatAnswering(Answering):
         entry = names.entry(told.source, told.token_id, told.logprob, names.piece(told, 0))
         entry["top_logprobs"] = names.likely(told.source, likeliest(told, likely))
         entry["source"] = told.source.value
-        return {**entry, "baco": names.trace(told)} if told.top else entry
+        return {**entry, "baco": names.trace(told)} if self.question.trace else entry

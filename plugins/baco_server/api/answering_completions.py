@@ -109,7 +109,7 @@ class CompletionAnswering(Answering):
         names, likely = self.question.names, self.question.likely or 0
         piece = names.piece(told, index // self.question.n)
         top = self._top(told.source, likeliest(told, likely))
-        baco = names.trace(told) if told.top else None
+        baco = names.trace(told) if self.question.trace else None
         name = names.name(told.source, told.token_id, piece)
         return Row(name, piece, told.logprob, top, told.source.value, baco)
 

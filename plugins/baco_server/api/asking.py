@@ -30,6 +30,7 @@ SAMPLING = (
 )
 INFINITE = {".inf": math.inf, "-.inf": -math.inf}
 LARGEST = 2**63
+MOST_ITEMS = 10_000
 NO_FIELD = BacoField()
 
 
@@ -54,17 +55,16 @@ def config_of(
 
 def _decode(asked: Asked, config: Config, server: ServerConfig, most: int | None, seed: int) -> DecodeConfig:
     if asked.n is not None and asked.n > server.max_n:
-        raise refused(f"n: at most {server.max_n} texts can be asked for, not {asked.n}.", "n")
+        raise refused(f"n: at most {server.max_n} texts can be asked for.", "n")
     if most is not None and most > server.max_new_tokens:
-        raise refused(
-            f"max_tokens: at most {server.max_new_tokens} tokens can be asked for, not {most}.", "max_tokens"
-        )
+        raise refused(f"max_tokens: at most {server.max_new_tokens} can be asked for.", "max_tokens")
     field = asked.baco or NO_FIELD
     stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop
     given: dict[str, Any] = {
         "n": asked.n or 1,
         "seed": seed,
         "max_new_tokens": most,
+        "overflow": "shorten" if most is None else "refuse",  # what nobody asked for needs no room
         "stop": None if stop is None else tuple(stop),
         "schedule": field.schedule,
         "switch_at": field.switch_at,
@@ -84,7 +84,7 @@ def router_part(
             f"{named.name}.",
             "baco.router",
         )
-    use = field.router or own.use
+    use = own.use if field.router is None else field.router
     options = {**(own.options if use == own.use else {}), **_numbers(field.options or {})}
     if field.gamma is not None:
         _check_gamma(use, plugins)
@@ -132,6 +132,8 @@ def _number(value: Any, where: str) -> Any:
     if isinstance(value, Mapping):
         return {key: _number(item, where) for key, item in value.items()}
     if isinstance(value, list):
+        if len(value) > MOST_ITEMS:
+            raise refused(f"{where}: a list may have at most {MOST_ITEMS} items.", where)
         return [_number(item, where) for item in value]
     if isinstance(value, int) and not -LARGEST <= value < LARGEST:
         raise refused(f"{where}: the number is too large.", where)

@@ -13,11 +13,18 @@ from starlette.requests import Request
 from baco_core.errors import did_you_mean
 from baco_server.api.errors import ApiError, refused
 from baco_server.api.fields import BacoField, StreamOptions, Strict
+from baco_server.api.state import state_of
 
 T = TypeVar("T", bound=Strict)
 MOST_KEYS = 10_000
 PATIENCE = 4
 """Of a body that is too long, so many times the limit is read and dropped, that the answer be heard."""
+
+
+async def read(request: Request, model: type[T]) -> T:
+    """Return the fields of a request, within the server's limits; ApiError says what is wrong with it."""
+    server = state_of(request).server
+    return parse(await read_body(request, server.max_body, server.read_seconds), model)
 
 
 async def read_body(request: Request, most: int, seconds: float) -> bytes:
@@ -82,7 +89,8 @@ def _check_keys(data: Any) -> None:
 
 def _complaint(details: Sequence[ErrorDetails], data: Any, model: type[Strict]) -> ApiError:
     """Return the error for the field that is most deeply nested: of a choice of types, the nearest one."""
-    placed = [(_place(detail["loc"], data), detail) for detail in details]
+    long = [detail for detail in details if detail["type"] == "too_long"]  # whatever else it might have been
+    placed = [(_place(detail, data), detail) for detail in long or details]
     depth = max(len(place) for place, _ in placed)
     place, first = next((place, detail) for place, detail in placed if len(place) == depth)
     param = _joined(place)
@@ -100,12 +108,12 @@ def _complaint(details: Sequence[ErrorDetails], data: Any, model: type[Strict]) 
     return refused(f"{where}: {'; or: '.join(_lower(text) for text in texts)}.", param or None, code)
 
 
-def _place(location: Sequence[str | int], data: Any) -> tuple[str | int, ...]:
+def _place(detail: ErrorDetails, data: Any) -> tuple[str | int, ...]:
     """Return where in the body an error is, without the names of the types that were tried."""
     place: list[str | int] = []
-    for index, key in enumerate(location):
-        last = index == len(location) - 1
-        if isinstance(data, dict) and isinstance(key, str) and (key in data or last):
+    missing = detail["loc"][-1] if detail["type"] == "missing" else None
+    for key in detail["loc"]:
+        if isinstance(data, dict) and isinstance(key, str) and (key in data or key == missing):
             data = data.get(key)
         elif isinstance(data, list) and isinstance(key, int) and key < len(data):
             data = data[key]

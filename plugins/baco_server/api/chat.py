@@ -11,13 +11,12 @@ from baco_core.prompts import Message, as_messages, base_lead
 from baco_core.source import Source
 from baco_server.api.answering_chat import ChatAnswering
 from baco_server.api.asking import TRACED
-from baco_server.api.body import parse, read_body
+from baco_server.api.body import read
 from baco_server.api.documents import asks
 from baco_server.api.documents_chat import ChatCompletion, ChatCompletionChunk
 from baco_server.api.errors import from_failure, refused
 from baco_server.api.fields_chat import ChatMessage, ChatRequest
 from baco_server.api.posing import Posed, answer, pose
-from baco_server.api.state import state_of
 from baco_server.api.tokens import Names
 from baco_server.desk import Ask
 
@@ -32,17 +31,16 @@ routes = APIRouter()
 )
 async def chat(request: Request) -> Response:
     """Let the pair answer. With `stream` the answer comes as server-sent events, ended by `[DONE]`."""
-    server = state_of(request).server
-    asked = parse(await read_body(request, server.max_body, server.read_seconds), ChatRequest)
+    asked = await read(request, ChatRequest)
     _check(asked)
     posed = await pose(request, asked, _most(asked), prefix="chatcmpl")
     question = posed.question
     messages = [_message(message) for message in asked.messages]
     if asked.logprobs or (question.trace and not asked.stream):  # deltas of a stream carry the trace
         question.likely = asked.top_logprobs or 0
-    top = max(asked.top_logprobs or 0, TRACED if asked.top_logprobs or question.trace else 0)
+    top = max(asked.top_logprobs or 0, TRACED if question.trace else 0)
     question.names = _names(posed, messages)
-    ask = Ask(messages, question.config, top, server.request_seconds)
+    ask = Ask(messages, question.config, top, posed.server.request_seconds)
     posed.note_prompt([message.content for message in messages])
     return await answer(request, posed, [ask], ChatAnswering(question), stream=bool(asked.stream))
 

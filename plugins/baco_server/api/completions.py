@@ -12,13 +12,12 @@ from baco_core.prompts import Message, PromptsConfig, base_lead
 from baco_core.source import Source
 from baco_server.api.answering_completions import CompletionAnswering
 from baco_server.api.asking import TRACED
-from baco_server.api.body import parse, read_body
+from baco_server.api.body import read
 from baco_server.api.documents import asks
 from baco_server.api.documents_completions import Completion
 from baco_server.api.errors import refused
 from baco_server.api.fields_completions import CompletionRequest
 from baco_server.api.posing import Posed, answer, pose
-from baco_server.api.state import state_of
 from baco_server.api.tokens import Names
 from baco_server.desk import Ask, TokenIds
 
@@ -33,8 +32,7 @@ routes = APIRouter()
 )
 async def completions(request: Request) -> Response:
     """Let the pair go on with a text that both models read as it stands, without templates."""
-    server = state_of(request).server
-    asked = parse(await read_body(request, server.max_body, server.read_seconds), CompletionRequest)
+    asked = await read(request, CompletionRequest)
     _check(asked)
     posed = await pose(request, asked, asked.max_tokens or None, prefix="cmpl")
     question = posed.question
@@ -67,6 +65,8 @@ def _ask(prompt: str | TokenIds, asked: CompletionRequest, posed: Posed, *, writ
     config = posed.question.config
     top = max(asked.logprobs or 0, TRACED if posed.question.trace else 0)
     score = asked.logprobs if asked.echo else None
+    if not write:  # then scores are all there is to ask a desk for, wanted or not
+        score = asked.logprobs or 0
     return Ask(prompt, config, top, posed.server.request_seconds, score=score, write=write)
 
 

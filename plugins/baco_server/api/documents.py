@@ -61,6 +61,15 @@ class BacoAnswer(Shares):
     schedule: str
 
 
+class Head(BaseModel):
+    """What every answer and every chunk begins with."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str
+
+
 class PromptDetails(BaseModel):
     """Of the prompt's tokens."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from baco_server.api.documents import BacoAnswer, Shares, Trace, Usage
+from baco_server.api.documents import BacoAnswer, Head, Shares, Trace, Usage
 
 Reason = Literal["stop", "length"]
 Who = Literal["base", "aligned"]
@@ -53,14 +53,10 @@ class ChatChoice(BaseModel):
     baco: Shares
 
 
-class ChatCompletion(BaseModel):
+class ChatCompletion(Head):
     """A whole answer."""
 
-    id: str
     object: Literal["chat.completion"]
-    created: int
-    model: str
-    system_fingerprint: str
     choices: list[ChatChoice]
     usage: Usage
     baco: BacoAnswer
@@ -94,14 +90,10 @@ class ChunkChoice(BaseModel):
     baco: BacoAnswer | None = None
 
 
-class ChatCompletionChunk(BaseModel):
+class ChatCompletionChunk(Head):
     """A part of a streamed answer."""
 
-    id: str
     object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    system_fingerprint: str
     choices: list[ChunkChoice]
     usage: Usage | None = None
     baco: BacoAnswer | None = None

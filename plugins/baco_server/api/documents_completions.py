@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from baco_server.api.documents import BacoAnswer, Shares, Trace, Usage
+from baco_server.api.documents import BacoAnswer, Head, Shares, Trace, Usage
 from baco_server.api.documents_chat import DeltaSource, Reason, Who
 
 
@@ -31,14 +31,10 @@ class CompletionChoice(BaseModel):
     baco: BacoAnswer | DeltaSource | Shares | None = None
 
 
-class Completion(BaseModel):
+class Completion(Head):
     """An answer, or a part of a streamed one."""
 
-    id: str
     object: Literal["text_completion"]
-    created: int
-    model: str
-    system_fingerprint: str
     choices: list[CompletionChoice]
     usage: Usage | None = None
     baco: BacoAnswer | None = None

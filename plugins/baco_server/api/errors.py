@@ -16,7 +16,13 @@ from baco_server.desk import ClosingError, QueueFullError
 TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error"}
 TYPES |= {404: "not_found_error", 408: "timeout_error", 413: "invalid_request_error", 429: "rate_limit_error"}
 CODES = {401: "invalid_api_key", 404: "not_found", 405: "method_not_allowed", 408: "request_timeout"}
-CODES |= {413: "request_too_large", 429: "rate_limit_exceeded", 500: "internal_error", 503: "unavailable"}
+CODES |= {
+    413: "request_too_large",
+    431: "headers_too_large",
+    429: "rate_limit_exceeded",
+    500: "internal_error",
+    503: "unavailable",
+}
 ASKERS = (ConfigError, LookUpError, PromptError, ContextError)
 """What is wrong with a request rather than with us."""
 
@@ -73,7 +79,8 @@ def from_failure(error: Exception) -> ApiError:
     if isinstance(error, ClosingError):
         return ApiError(503, str(error), code="closing", retry_after=5)
     if isinstance(error, ContextError):
-        return refused(str(error), code="context_length_exceeded")
+        text = str(error).replace("decode.max_new_tokens", "max_tokens")
+        return refused(text, code="context_length_exceeded")
     if isinstance(error, ASKERS):
         param = param_of(str(error))
         _, colon, rest = str(error).partition(":")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from baco_core.config import MAX_SEED
 
 MAX_TOP = 20
+MOST = "The most tokens of one text; left out, the pair's own, or as many as the context has room for."
 Infinite = Literal[".inf", "-.inf"]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
@@ -121,7 +122,7 @@ class Asked(Ignored):
         Field(ge=0.01, le=100, description="Shrinks logits of tokens already written; 1 is off."),
     ] = None
     logit_bias: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Bias] | None,
+        dict[Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,8})$")], Bias] | None,
         Field(
             description="Added to the logits of token ids, in both models. With two vocabularies only where "
             "one model writes alone (NAME:base, NAME:aligned), with that model's ids."

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from baco_server.api.fields import MAX_TOP, Asked, Strict
+from baco_server.api.fields import MAX_TOP, MOST, Asked, Strict
 
 
 class TextPart(Strict):
@@ -55,7 +55,7 @@ class ChatRequest(Asked):
             description="A system message or none, then user and assistant in turn, user last.",
         ),
     ]
-    max_tokens: Annotated[int | None, Field(ge=1, description="The most tokens of one text.")] = None
+    max_tokens: Annotated[int | None, Field(ge=1, description=MOST)] = None
     max_completion_tokens: Annotated[
         int | None, Field(ge=1, description="The same; where both are given they must be equal.")
     ] = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from baco_server.api.fields import Asked
+from baco_server.api.fields import MOST, Asked
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 TokenIdList = Annotated[list[TokenId], Field(fail_fast=True, min_length=1)]
@@ -24,9 +24,7 @@ class CompletionRequest(Asked):
         | Annotated[list[TokenIdList], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS)],
         Field(description="A text, several, or token ids of the aligned model (one prompt, or several)."),
     ]
-    max_tokens: Annotated[
-        int | None, Field(ge=0, description="The most tokens of one text; 0 only with echo.")
-    ] = None
+    max_tokens: Annotated[int | None, Field(ge=0, description=f"{MOST} 0 only with echo.")] = None
     echo: Annotated[bool | None, Field(description="Begin each text with the prompt.")] = None
     logprobs: Annotated[
         int | None,

@@ -11,21 +11,47 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import h11
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from baco_server.api.errors import refused
 from baco_server.config import ServerConfig
 from baco_server.edge.logs import FIELDS, LOGGER
+from baco_server.edge.record import new_id
 
 log = logging.getLogger(LOGGER)
 MOST_HEADERS = 64 * 1024
 """Bytes that a request's line and headers may have together."""
+MOST_CHUNKS = 1000
+MEAN_CHUNK = 32
+"""Bytes that the chunks of a body must have on average where there are many."""
 SEND_BUFFER = 128 * 1024
 """Bytes of an answer that the system holds for a slow reader; left to itself, it takes megabytes."""
 SPARE_CONNECTIONS = 64
 """Beyond the limit of requests, so that the answer 503 can be given."""
 GRACE = 5
 """Seconds after the drain in which streams send their last events."""
+
+
+class Requests(h11.Connection):
+    """What a client sends. A body in thousands of tiny chunks is refused: to read them takes seconds."""
+
+    _chunks = 0
+    _bytes = 0
+
+    def next_event(self) -> Any:
+        """Return what comes next; raises RemoteProtocolError for what is not taken."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > MOST_CHUNKS and self._bytes < MEAN_CHUNK * self._chunks:
+                raise h11.RemoteProtocolError("too many chunks")
+        return event
 
 
 class PatientProtocol(H11Protocol):
@@ -39,6 +65,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        self.conn = Requests(h11.SERVER, MOST_HEADERS)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._reading = self.loop.call_later(self.read_seconds, self._give_up, "sent no request")
 
@@ -49,6 +76,28 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._heard()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the shape of all errors; behind an answer that was begun, hang up."""
+        if self.cycle is not None and not self.cycle.response_complete:  # it was the body of a request
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            error = refused(
+                f"this is no HTTP request, its headers are longer than {MOST_HEADERS} bytes, or its body "
+                f"comes in more than {MOST_CHUNKS} chunks of less than {MEAN_CHUNK} bytes."
+            )
+            content = msgspec.json.encode(error.data(new_id()))
+            length = str(len(content))
+            headers = [
+                ("content-type", "application/json"),
+                ("content-length", length),
+                ("connection", "close"),
+            ]
+            response = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (response, h11.Data(data=content), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Wait for a reader that has fallen behind."""
@@ -168,7 +217,6 @@ def uvicorn_config(app: Any, config: ServerConfig) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=MOST_HEADERS,
         limit_concurrency=config.connections + SPARE_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(config.drain) + GRACE,

@@ -24,6 +24,9 @@ SAFE = {
     "cross-origin-opener-policy": "same-origin",
 }
 """Nothing of ours loads from another host, runs inline, or shows inside a frame."""
+MOST_HEADERS = 200
+"""Ten times what browsers and proxies send together; their bytes are limited by `connections`."""
+TOO_MANY = ApiError(431, f"the request has more than {MOST_HEADERS} headers, the most this server takes.")
 QUIET = ("/health", "/metrics")
 """Asked every few seconds by machines; logged as debug."""
 
@@ -44,20 +47,24 @@ class Edge:
             await self._app(scope, receive, send)
             return
         record = Record(request_id(scope))
-        scope["baco"] = record
+        method = scope["method"]
+        scope = {**scope, "baco": record, "method": "GET" if method == "HEAD" else method}
         began = time.perf_counter()
         self._running += 1
         try:
-            await self._guarded(scope, receive, _noting(record, send), record)
+            await self._guarded(scope, receive, _noting(record, method, send), record)
         finally:
             self._running -= 1
-            self._tell(scope, record, time.perf_counter() - began)
+            self._tell({**scope, "method": method}, record, time.perf_counter() - began)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, record: Record) -> None:
         """Answer, whatever happens inside."""
         if self._running > self._most:
             busy = ApiError(503, "the server is busy; try again soon.", code="overloaded", retry_after=1)
             await busy.response(record.id)(scope, receive, send)
+            return
+        if len(scope["headers"]) > MOST_HEADERS:
+            await TOO_MANY.response(record.id)(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
@@ -97,8 +104,8 @@ def _fields(scope: Scope, record: Record, route: str, status: int, seconds: floa
     return {**found, **{key: value for key, value in more.items() if value}, **record.more}
 
 
-def _noting(record: Record, send: Send) -> Send:
-    """Return a `send` that notes the status and adds our headers."""
+def _noting(record: Record, method: str, send: Send) -> Send:
+    """Return a `send` that notes the status and adds our headers, and leaves out the body for HEAD."""
 
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -107,6 +114,8 @@ def _noting(record: Record, send: Send) -> Send:
             headers[HEADER] = record.id
             for name, value in SAFE.items():
                 headers.setdefault(name, value)
+        elif method == "HEAD":
+            message = {**message, "body": b""}
         await send(message)
 
     return noting

@@ -51,7 +51,7 @@ def load_keys(config: ServerConfig, environment: Mapping[str, str] = os.environ)
 
 def _in_file(path: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path}: the API keys cannot be read: {reason}.") from error

@@ -37,4 +37,9 @@ class Record:
 def request_id(scope: Scope) -> str:
     """Return the id that the client gave where it is one, else a new one."""
     given = Headers(scope=scope).get(HEADER, "")
-    return given if _VALID.fullmatch(given) else f"req-{secrets.token_hex(12)}"
+    return given if _VALID.fullmatch(given) else new_id()
+
+
+def new_id() -> str:
+    """Return an id that no other request has."""
+    return f"req-{secrets.token_hex(12)}"
