@@ -31,7 +31,7 @@ class Implementation:
             self.function(*(arguments[name] for name in self.argument_names))
         except BacoError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # its sys.exit() ends one text, not whoever writes it
             place = f"{self.owner.describe()} raised in hook {self.hook!r}"
             raise PluginError(f"{place[0].upper()}{place[1:]}: {type(error).__name__}: {error}.") from error
 

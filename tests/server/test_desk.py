@@ -201,7 +201,7 @@ class Breaks:
 class BrokenPlugin:
     """Registers the router, and an observer that dislikes one prompt's texts."""
 
-    dislikes: str | None = None
+    dislikes: type[BaseException] | None = None
 
     @hookimpl
     def register_routers(self, register: object) -> None:
@@ -210,7 +210,7 @@ class BrokenPlugin:
     @hookimpl
     def on_token(self, event: TokenEvent) -> None:
         if self.dislikes is not None and event.sample == 1:
-            raise ValueError("dislikes it")
+            raise self.dislikes("dislikes it")
 
 
 def with_plugin(world: World, plugin: object) -> World:
@@ -236,9 +236,10 @@ def test_a_router_that_raises_fails_its_own_request_only(at: int, told: str) -> 
     assert said(ear.samples) == said(alone(world, good))
 
 
-def test_an_observer_that_raises_fails_the_request_it_was_shown() -> None:
+@pytest.mark.parametrize("dislikes", [ValueError, SystemExit])
+def test_an_observer_that_raises_fails_the_request_it_was_shown(dislikes: type[BaseException]) -> None:
     plugin = BrokenPlugin()
-    plugin.dislikes = "second texts"
+    plugin.dislikes = dislikes
     world = with_plugin(World(), plugin)
     with world.desk() as desk:
         one, two = asked(desk, "A cat"), asked(desk, "A cat", "decode.n=2")
