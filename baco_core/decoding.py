@@ -59,8 +59,9 @@ class Decoding:
 
     def _aside(self) -> list[Step]:
         if self.deciding is None:
-            self.deciding = aside(self._go_on, "baco-router")
+            self.deciding = Future()  # before the thread is: an interrupt while that begins finds it
             self.wanted = frozenset()  # nobody reads for it meanwhile
+            aside(self._go_on, self.deciding, "baco-router")
         if not self.deciding.done():
             return []
         decided, self.deciding = self.deciding, None

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baco_core import aside
 from baco_core.decode import Rules
 from baco_core.decoding import Decoding
 from baco_core.engine import Engine, Inline, Threads
@@ -108,6 +109,28 @@ def test_a_text_may_be_dropped_while_it_decides() -> None:
     assert deciding is not None
     deciding.result(PATIENCE)
     assert slow.advance() == []
+
+
+def test_an_interrupt_while_a_thread_begins_lets_the_text_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(aside, "Thread", Interrupted)
+    world = World()
+    slow, gate = blocking(world, ScriptedRouter((BASE,), frozenset()), 1)
+    scheduler = Scheduler(list(world.models.values()), SCHEDULES["lazy"], Inline(together=True))
+    scheduler.add(slow)
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.turn()
+    assert gate.asked.wait(PATIENCE)
+    deciding = slow.deciding
+    scheduler.close()
+    assert slow.ended
+    gate.opened.set()
+    assert deciding is not None
+    deciding.result(PATIENCE)
 
 
 def test_what_a_blocking_router_raises_is_its_own_text_s() -> None:
