@@ -37,7 +37,7 @@ class Decoding:
         """Whose rows the loop waits for; nobody's before it begins and after its end."""
         self.ended = False
         self.deciding: Future[Any] | None = None
-        """Done when a blocking decider has answered."""
+        """Done when a blocking decider has answered, and the loop has got as far as it can."""
         self._loop = decode(lanes, decider, picker, rules)
         self._picker = picker
         self._rules = rules
@@ -65,7 +65,7 @@ class Decoding:
         if not self.deciding.done():
             return []
         decided, self.deciding = self.deciding, None
-        return self._settle(*decided.result())
+        return self._settle(*decided.result()) or self.advance()  # what it waits for may have come meanwhile
 
     def _go_on(self) -> tuple[list[Step], frozenset[Source] | None]:
         """Run the loop; return what it wrote, and what it waits for, None at its end."""

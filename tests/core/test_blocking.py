@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,15 +15,18 @@ from baco_core import aside
 from baco_core.decode import Rules
 from baco_core.decoding import Decoding
 from baco_core.engine import Engine, Inline, Threads
+from baco_core.model import TokenSequence
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
 from baco_core.router import Decision, DecisionPoint
+from baco_core.rows import Logits, Rows
+from baco_core.sampler import Sampler
 from baco_core.scheduler import Reader, Scheduler
 from baco_core.schedules import SCHEDULES
 from baco_core.source import Source
-from baco_core.testing.fakes import PlainSampler, ScriptedRouter
+from baco_core.testing.fakes import FakeModel, FakeSequence, PlainSampler, ScriptedRouter
 from tests.core.test_scheduler import BOTH, ENGINES, text, worlds
-from tests.core.worlds import ALIGNED, BASE, World, generation, run, scripts, seeds, told, write
+from tests.core.worlds import ALIGNED, BASE, SHARED, World, generation, run, scripts, seeds, told, write
 
 PATIENCE = 30.0
 
@@ -41,10 +45,13 @@ class Gate:
         return self.inner.decide(point)  # type: ignore[attr-defined, no-any-return]
 
 
-def blocking(world: World, router: ScriptedRouter, seed: int) -> tuple[Decoding, Gate]:
+def blocking(
+    world: World, router: ScriptedRouter, seed: int, sampler: Sampler | None = None
+) -> tuple[Decoding, Gate]:
     rules = Rules(router.needs, world.vocabularies, {}, 24, lead=world.lead, blocking=True)
     gate = Gate(router.start(generation(world, seed, 0)))
-    return Decoding(world.lanes(), gate, Picker(PlainSampler(), GumbelNoise(seed)), rules), gate
+    picker = Picker(sampler or PlainSampler(), GumbelNoise(seed))
+    return Decoding(world.lanes(), gate, picker, rules), gate
 
 
 @settings(max_examples=30)
@@ -91,6 +98,38 @@ def test_others_go_on_while_one_decides(engine: Callable[[], Engine]) -> None:
     while scheduler.busy:
         steps += [step for _, step in scheduler.turn()]
     scheduler.close()
+    assert told(steps) == told(run(world, router, seed=1, schedule="plain"))
+
+
+class SlowSampler(PlainSampler):
+    def filter(self, logits: Logits, history: Sequence[int]) -> Logits:
+        time.sleep(0.002)
+        return super().filter(logits, history)
+
+
+class Later(FakeSequence):
+    """Takes longer to read than a pick takes."""
+
+    def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
+        time.sleep(0.02)
+        return super().extend(token_ids, rows)
+
+    def fork(self, n: int) -> list[TokenSequence]:
+        return [Later(self.model, list(self.history)) for _ in range(n)]
+
+
+class LateModel(FakeModel):
+    def open(self) -> FakeSequence:
+        return Later(self)
+
+
+def test_a_row_may_come_after_the_thread_has_looked_for_it() -> None:
+    world, router = World(), ScriptedRouter((BASE, ALIGNED), BOTH)
+    late = LateModel(2, SHARED.size, favour=range(256, SHARED.size))
+    world.models = {**world.models, ALIGNED: late}
+    alone, gate = blocking(world, router, 1, SlowSampler())
+    gate.opened.set()
+    steps = write(world, alone, schedule="plain", engine=Threads())
     assert told(steps) == told(run(world, router, seed=1, schedule="plain"))
 
 
