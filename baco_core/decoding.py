@@ -88,10 +88,11 @@ class Decoding:
 
     def close(self) -> None:
         """End the text here; a decider that is being waited for is left to itself."""
-        if self.deciding is None:
-            self._loop.close()
+        loop, deciding, self.deciding = self._loop, self.deciding, None
+        if deciding is None:
+            loop.close()
         else:
-            self.deciding.add_done_callback(lambda _: self._loop.close())
+            deciding.add_done_callback(lambda _: loop.close())  # no ring: what was read goes with the text
         self.ended, self.wanted = True, frozenset()
 
     def demand(self, source: Source) -> Reading | None:

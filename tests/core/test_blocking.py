@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,7 +30,7 @@ from baco_core.testing.fakes import FakeModel, FakeSequence, PlainSampler, Scrip
 from tests.core.test_scheduler import BOTH, ENGINES, text, worlds
 from tests.core.worlds import ALIGNED, BASE, SHARED, World, generation, run, scripts, seeds, told, write
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 
 
 @dataclass
@@ -148,6 +150,25 @@ def test_a_text_may_be_dropped_while_it_decides() -> None:
     assert deciding is not None
     deciding.result(PATIENCE)
     assert slow.advance() == []
+
+
+def test_what_was_read_for_a_dropped_text_goes_once_its_router_has_answered() -> None:
+    world = World()
+    slow, gate = blocking(world, ScriptedRouter((BASE,), frozenset()), 1)
+    assert slow.advance() == []
+    assert gate.asked.wait(PATIENCE)
+    slow.close()
+    held = weakref.ref(slow)
+    del slow
+    gc.disable()
+    try:
+        gate.opened.set()
+        end = time.monotonic() + PATIENCE
+        while held() is not None and time.monotonic() < end:
+            time.sleep(0.001)
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_an_interrupt_while_a_thread_begins_lets_the_text_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
