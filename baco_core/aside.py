@@ -10,9 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def aside(work: Callable[[], T], name: str) -> Future[T]:
-    """Begin work in a thread of its own; the end of the process does not wait for it."""
-    future: Future[T] = Future()
+def aside(work: Callable[[], T], future: Future[T], name: str) -> None:
+    """Begin work in a thread of its own, for a future; the end of the process does not wait for it."""
 
     def run() -> None:
         try:
@@ -21,4 +20,3 @@ def aside(work: Callable[[], T], name: str) -> Future[T]:
             future.set_exception(error)  # raised where the result is asked for
 
     Thread(target=run, name=name, daemon=True).start()
-    return future

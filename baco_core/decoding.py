@@ -37,7 +37,7 @@ class Decoding:
         """Whose rows the loop waits for; nobody's before it begins and after its end."""
         self.ended = False
         self.deciding: Future[Any] | None = None
-        """Done when a blocking decider has answered."""
+        """Done when a blocking decider has answered, and the loop has got as far as it can."""
         self._loop = decode(lanes, decider, picker, rules)
         self._picker = picker
         self._rules = rules
@@ -59,12 +59,13 @@ class Decoding:
 
     def _aside(self) -> list[Step]:
         if self.deciding is None:
-            self.deciding = aside(self._go_on, "baco-router")
+            self.deciding = Future()  # before the thread is: an interrupt while that begins finds it
             self.wanted = frozenset()  # nobody reads for it meanwhile
+            aside(self._go_on, self.deciding, "baco-router")
         if not self.deciding.done():
             return []
         decided, self.deciding = self.deciding, None
-        return self._settle(*decided.result())
+        return self._settle(*decided.result()) or self.advance()  # what it waits for may have come meanwhile
 
     def _go_on(self) -> tuple[list[Step], frozenset[Source] | None]:
         """Run the loop; return what it wrote, and what it waits for, None at its end."""
@@ -87,10 +88,11 @@ class Decoding:
 
     def close(self) -> None:
         """End the text here; a decider that is being waited for is left to itself."""
-        if self.deciding is None:
-            self._loop.close()
+        loop, deciding, self.deciding = self._loop, self.deciding, None
+        if deciding is None:
+            loop.close()
         else:
-            self.deciding.add_done_callback(lambda _: self._loop.close())
+            deciding.add_done_callback(lambda _: loop.close())  # no ring: what was read goes with the text
         self.ended, self.wanted = True, frozenset()
 
     def demand(self, source: Source) -> Reading | None:

@@ -99,8 +99,8 @@ class Prefix:
 
     def gains_from(self, other: Prefix) -> bool:
         """Return whether to wait for another context spares at least half of what is to be read of this."""
-        if self._look_up is None or other.model is not self.model:
-            return False
+        if self._look_up is None or other.model is not self.model or self.length > self.begun:
+            return False  # only before its first chunk does it look for what others have read
         common = min(common_length(self.token_ids, other.token_ids), len(self.token_ids) - 1)
         return common - self.length >= max(WORTH, (len(self.token_ids) - self.length) // 2)
 

@@ -38,9 +38,13 @@ class PrefixCache:
         The same tokens give the same rows to the bit only with an exact model, so with others nothing
         is kept. Raises ContextError before any work.
         """
-        if not model.exact:
+        if not model.exact or self._keeps_nothing:
             return Prefix(model, token_ids, max_new_tokens, name)
         return Prefix(model, token_ids, max_new_tokens, name, self._begin)
+
+    @property
+    def _keeps_nothing(self) -> bool:
+        return self._size == 0 or self._tokens == 0
 
     def clear(self) -> None:
         """Keep none of them any longer."""
@@ -71,8 +75,6 @@ class PrefixCache:
 
     def _within(self, kept: list[Prefix]) -> list[Prefix]:
         """Return those used last, as many as may be kept."""
-        if self._size == 0 or self._tokens == 0:
-            return []
         sums = list(accumulate(len(one.token_ids) for one in reversed(kept)))
         fit = len(kept) if self._tokens is None else max(1, bisect_right(sums, self._tokens))
         return kept[-min(fit, fit if self._size is None else self._size) :]

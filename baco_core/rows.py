@@ -3,7 +3,7 @@
 Several readers want the same number of a row: a router its largest probability, a filter its
 normaliser, an event the log-probability of what was picked. So what has been computed of a row is kept
 as long as the row lives. Only of rows that are read-only, as the core hands them out: such a row, and
-the memory behind it, never changes.
+the memory behind it, never changes. Threads may share rows: a fact is set whole, or not there yet.
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ def _total(row: Logits, facts: _Facts) -> float:
     if facts.total is None and facts.origin is not None:
         facts.total = _rest(*facts.origin)
     if facts.total is None:
-        facts.total = 0.0
-        for shifted in _blocks(row, _top(row, facts)):
-            facts.total += float(np.exp(shifted, out=shifted).sum())
+        facts.total = sum(float(np.exp(part, out=part).sum()) for part in _blocks(row, _top(row, facts)))
     return facts.total
 
 

@@ -86,8 +86,8 @@ class Judge:
 
     @property
     def blocking(self) -> bool:
-        """True: to ask takes far longer than to read a token."""
-        return True
+        """Whether somebody outside is asked: a member of the pair is read here, by cores that others use."""
+        return self.endpoint is not None
 
     @property
     def replayable(self) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,20 +13,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baco_core import aside
 from baco_core.decode import Rules
 from baco_core.decoding import Decoding
 from baco_core.engine import Engine, Inline, Threads
+from baco_core.model import TokenSequence
 from baco_core.noise import GumbelNoise
 from baco_core.pick import Picker
 from baco_core.router import Decision, DecisionPoint
+from baco_core.rows import Logits, Rows
+from baco_core.sampler import Sampler
 from baco_core.scheduler import Reader, Scheduler
 from baco_core.schedules import SCHEDULES
 from baco_core.source import Source
-from baco_core.testing.fakes import PlainSampler, ScriptedRouter
+from baco_core.testing.fakes import FakeModel, FakeSequence, PlainSampler, ScriptedRouter
 from tests.core.test_scheduler import BOTH, ENGINES, text, worlds
-from tests.core.worlds import ALIGNED, BASE, World, generation, run, scripts, seeds, told, write
+from tests.core.worlds import ALIGNED, BASE, SHARED, World, generation, run, scripts, seeds, told, write
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 
 
 @dataclass
@@ -40,10 +47,13 @@ class Gate:
         return self.inner.decide(point)  # type: ignore[attr-defined, no-any-return]
 
 
-def blocking(world: World, router: ScriptedRouter, seed: int) -> tuple[Decoding, Gate]:
+def blocking(
+    world: World, router: ScriptedRouter, seed: int, sampler: Sampler | None = None
+) -> tuple[Decoding, Gate]:
     rules = Rules(router.needs, world.vocabularies, {}, 24, lead=world.lead, blocking=True)
     gate = Gate(router.start(generation(world, seed, 0)))
-    return Decoding(world.lanes(), gate, Picker(PlainSampler(), GumbelNoise(seed)), rules), gate
+    picker = Picker(sampler or PlainSampler(), GumbelNoise(seed))
+    return Decoding(world.lanes(), gate, picker, rules), gate
 
 
 @settings(max_examples=30)
@@ -93,6 +103,38 @@ def test_others_go_on_while_one_decides(engine: Callable[[], Engine]) -> None:
     assert told(steps) == told(run(world, router, seed=1, schedule="plain"))
 
 
+class SlowSampler(PlainSampler):
+    def filter(self, logits: Logits, history: Sequence[int]) -> Logits:
+        time.sleep(0.002)
+        return super().filter(logits, history)
+
+
+class Later(FakeSequence):
+    """Takes longer to read than a pick takes."""
+
+    def extend(self, token_ids: Sequence[int], rows: int = 1) -> Rows:
+        time.sleep(0.02)
+        return super().extend(token_ids, rows)
+
+    def fork(self, n: int) -> list[TokenSequence]:
+        return [Later(self.model, list(self.history)) for _ in range(n)]
+
+
+class LateModel(FakeModel):
+    def open(self) -> FakeSequence:
+        return Later(self)
+
+
+def test_a_row_may_come_after_the_thread_has_looked_for_it() -> None:
+    world, router = World(), ScriptedRouter((BASE, ALIGNED), BOTH)
+    late = LateModel(2, SHARED.size, favour=range(256, SHARED.size))
+    world.models = {**world.models, ALIGNED: late}
+    alone, gate = blocking(world, router, 1, SlowSampler())
+    gate.opened.set()
+    steps = write(world, alone, schedule="plain", engine=Threads())
+    assert told(steps) == told(run(world, router, seed=1, schedule="plain"))
+
+
 def test_a_text_may_be_dropped_while_it_decides() -> None:
     world = World()
     slow, gate = blocking(world, ScriptedRouter((BASE,), BOTH), 1)
@@ -108,6 +150,47 @@ def test_a_text_may_be_dropped_while_it_decides() -> None:
     assert deciding is not None
     deciding.result(PATIENCE)
     assert slow.advance() == []
+
+
+def test_what_was_read_for_a_dropped_text_goes_once_its_router_has_answered() -> None:
+    world = World()
+    slow, gate = blocking(world, ScriptedRouter((BASE,), frozenset()), 1)
+    assert slow.advance() == []
+    assert gate.asked.wait(PATIENCE)
+    slow.close()
+    held = weakref.ref(slow)
+    del slow
+    gc.disable()
+    try:
+        gate.opened.set()
+        end = time.monotonic() + PATIENCE
+        while held() is not None and time.monotonic() < end:
+            time.sleep(0.001)
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+def test_an_interrupt_while_a_thread_begins_lets_the_text_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(aside, "Thread", Interrupted)
+    world = World()
+    slow, gate = blocking(world, ScriptedRouter((BASE,), frozenset()), 1)
+    scheduler = Scheduler(list(world.models.values()), SCHEDULES["lazy"], Inline(together=True))
+    scheduler.add(slow)
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.turn()
+    assert gate.asked.wait(PATIENCE)
+    deciding = slow.deciding
+    scheduler.close()
+    assert slow.ended
+    gate.opened.set()
+    assert deciding is not None
+    deciding.result(PATIENCE)
 
 
 def test_what_a_blocking_router_raises_is_its_own_text_s() -> None:

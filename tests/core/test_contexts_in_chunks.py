@@ -195,3 +195,22 @@ def test_contexts_that_come_at_once_and_begin_alike_are_read_once(
             sizes.append(len(reading.token_ids))
             reading.take(reading.sequence.prefill(reading.token_ids))
     assert sizes == read
+
+
+def test_where_nothing_is_kept_no_context_waits_for_another() -> None:
+    cache, one = PrefixCache(tokens=0), model()
+    found = [cache.prefix(one, ids(40), 1, BASE).reading() for _ in range(2)]
+    assert len(within_a_pass([(None, reading) for reading in found if reading])) == 2  # type: ignore[misc]
+
+
+def test_a_context_that_was_begun_waits_for_no_other() -> None:
+    """It would gain nothing: it looks for what others have read before its first chunk only."""
+    cache, one = PrefixCache(tokens=8192), model()
+    begun = cache.prefix(one, ids(2 * CHUNK), 1, BASE)
+    first = begun.reading()
+    assert first is not None
+    first.take(first.sequence.prefill(first.token_ids))
+    other = cache.prefix(one, [*ids(2 * CHUNK), *ids(8)], 1, BASE)
+    found = [prefix.reading() for prefix in (other, begun)]
+    kept = within_a_pass([(None, reading) for reading in found if reading])  # type: ignore[misc]
+    assert begun in [reading.context for _, reading in kept]

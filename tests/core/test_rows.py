@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import math
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -113,6 +115,21 @@ def test_what_is_known_of_a_row_goes_with_it() -> None:
     for seed in range(50):
         assert math.isfinite(entropy(frozen(made_row(seed, 300))))
     assert len(rows._known) == known
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_threads_that_share_a_row_find_the_same(number: Callable[[Logits], float]) -> None:
+    threads, at_once = 4, threading.Barrier(4)
+
+    def asked(row: Logits) -> float:
+        at_once.wait()
+        return number(row)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for seed in range(100):
+            row = made_row(seed, 50_000)
+            found = set(pool.map(asked, [frozen(row)] * threads))
+            assert found == {number(row)}
 
 
 def test_a_view_of_a_row_is_a_row_of_its_own() -> None:

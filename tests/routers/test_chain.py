@@ -143,6 +143,12 @@ def test_a_chain_can_be_run_ahead_only_if_its_members_can() -> None:
     assert not Chain((Punc(), Chain((judge,)))).replayable
 
 
+def test_a_chain_blocks_if_a_member_does() -> None:
+    judge = GuardedRouter(Judge(endpoint="http://127.0.0.1:1/v1", model="m"), "router 'judge'")
+    assert not Chain((Punc(), P())).blocking
+    assert Chain((Punc(), Chain((judge,)))).blocking
+
+
 def test_a_chain_remembers_only_if_a_member_does() -> None:
     assert not isinstance(Chain((Punc(), P())).start(generation(WORDS)), StatefulDecider)
     assert isinstance(Chain((EveryThird(), P())).start(generation(WORDS)), StatefulDecider)

@@ -349,6 +349,11 @@ def test_only_a_local_judge_can_be_run_ahead() -> None:
     assert not Judge(endpoint="http://127.0.0.1/v1", model="m").replayable
 
 
+def test_only_a_judge_elsewhere_blocks() -> None:
+    assert not Judge(member="base").blocking
+    assert Judge(endpoint="http://127.0.0.1/v1", model="m").blocking
+
+
 def test_judges_pass_the_conformance_check(server: Server) -> None:
     check_router(Judge(member="base"))
     check_router(Judge(endpoint=server.address, model="m"), trials=1, length=3)
