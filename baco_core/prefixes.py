@@ -21,7 +21,7 @@ class PrefixCache:
     def __init__(self, size: int | None = None, tokens: int | None = None) -> None:
         """Keep `size` contexts and `tokens` tokens of them at most; None is no limit, 0 keeps nothing.
 
-        The last context is kept however long it is.
+        However long they are, the last context of each model stays: a conversation has one with each.
         """
         self._size = size
         self._tokens = tokens
@@ -75,9 +75,12 @@ class PrefixCache:
 
     def _within(self, kept: list[Prefix]) -> list[Prefix]:
         """Return those used last, as many as may be kept."""
-        sums = list(accumulate(len(one.token_ids) for one in reversed(kept)))
-        fit = len(kept) if self._tokens is None else max(1, bisect_right(sums, self._tokens))
-        return kept[-min(fit, fit if self._size is None else self._size) :]
+        if self._tokens is not None:
+            sums = list(accumulate(len(one.token_ids) for one in reversed(kept)))
+            first = len(kept) - bisect_right(sums, self._tokens)
+            last = {id(one.model): one for one in kept}  # of each model
+            kept = [one for at, one in enumerate(kept) if at >= first or last[id(one.model)] is one]
+        return kept if self._size is None else kept[-self._size :]
 
 
 def _shared(kept: Prefix, prefix: Prefix) -> int:

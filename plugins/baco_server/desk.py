@@ -64,7 +64,7 @@ class Desk:
     ) -> None:
         """Take a pipeline whose pair was opened for `limits.texts` texts: `Desk.open` does both.
 
-        `told` is called on the desk's thread when a turn's worth has been told, while models read.
+        `told` is called on the desk's thread when much has been told, before it may have to wait.
         """
         self._pipeline = replace(pipeline, kept=PrefixCache(tokens=limits.context_tokens))
         self._limits = limits
@@ -171,6 +171,7 @@ class Desk:
         try:
             while self._wait_for_work():
                 self._look_after()
+                self._told()
                 self._shift.turn()
                 self._told()
         except BaseException as error:

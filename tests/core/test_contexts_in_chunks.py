@@ -126,6 +126,15 @@ def test_contexts_are_kept_as_long_as_their_tokens_fit() -> None:
     assert whole(cache.prefix(one, ids(60, 150), 1, BASE)) == [1]
 
 
+def test_the_last_context_of_each_model_is_kept_however_long() -> None:
+    cache, models = PrefixCache(tokens=50), (model(), model())
+    for first in (0, 100):
+        for one in models:
+            whole(cache.prefix(one, ids(60, first), 1, BASE))
+    assert len(cache) == 2
+    assert [whole(cache.prefix(one, ids(60, 100), 1, BASE)) for one in models] == [[1], [1]]
+
+
 def test_no_tokens_keep_nothing() -> None:
     cache, one = PrefixCache(tokens=0), model()
     assert whole(cache.prefix(one, ids(20), 1, BASE)) == [20]
