@@ -81,6 +81,7 @@ def result(**resident: int) -> dict[str, Any]:
         "fastest": "lazy",
         "ratio": 2.0,
         "ended": {"right": 50},
+        "bound": {"one": 1.0, "many": 2.0, "ratio": 4.0},
     }
     setup = {"config": "the default", "asks": 24, "max_tokens": 128, "texts": 8, "note": "Busy."}
     return {"setup": setup, "speeds": speeds, "load": load, "machine": "2 cores", "versions": {}}
@@ -99,7 +100,7 @@ def test_a_missed_bar_and_grown_memory_are_told(benchmarks: Path) -> None:
     import serving_page
 
     text = serving_page.page({"tiny": result()})
-    assert "| tiny | 120 tokens/s (`lazy`) | 8 | 240 tokens/s | 2.00 | 3, **missed** |" in text
+    assert "| tiny | 120 tokens/s (`lazy`) | 8 | 240 tokens/s | 2.00 | 3, **missed** | 4.00 (1.00 and 2.00 ms) |" in text
     assert "| 100 | 103 | +3.0% |" in text
     assert serving.verdict(result()) == []
     assert serving.verdict(result(after=110 * 2**20)) == ["memory grew by 10.0%"]

@@ -82,7 +82,7 @@ PROMPTS: list[dict[str, object]] = [
     {"id": "short", "prompt": "Tell me of a fox.", "paraphrases": ["A fox, please."]},
     {"id": "odd", "prompt": "fox " * 5000},
 ]
-UNFIT = r"^p gamma=0.2, prompt 'odd': .* exceed its context of "
+UNFIT = r"^p gamma=0.2, prompt 'odd': base model: the prompt has more than \d+ tokens, and its context is "
 
 
 def sweep_of(folder: Path, *prompts: dict[str, object], **changes: object) -> Sweep:
