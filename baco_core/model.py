@@ -51,6 +51,14 @@ class TokenSequence(Protocol):
 
 
 @runtime_checkable
+class Releasing(Protocol):
+    """What a model may have besides: memory that it can give back while nobody writes."""
+
+    def release(self) -> None:
+        """Let go of memory that no sequence needs."""
+
+
+@runtime_checkable
 class Model(Protocol):
     """An immutable set of weights that opens sequences."""
 

@@ -10,6 +10,9 @@ from itertools import accumulate
 from baco_core.lane import WORTH, Prefix, common_length
 from baco_core.model import Model, TokenSequence
 
+LEAST = 128
+"""Tokens that a kept context counts for at least: its caches come in pieces of some such size."""
+
 
 class PrefixCache:
     """The contexts of a pair that were used last. Threads may share it.
@@ -21,7 +24,8 @@ class PrefixCache:
     def __init__(self, size: int | None = None, tokens: int | None = None) -> None:
         """Keep `size` contexts and `tokens` tokens of them at most; None is no limit, 0 keeps nothing.
 
-        However long they are, the last context of each model stays: a conversation has one with each.
+        A context counts for LEAST tokens or more. However long it is, the last context of each model stays:
+        a conversation has one with each.
         """
         self._size = size
         self._tokens = tokens
@@ -36,9 +40,9 @@ class PrefixCache:
         """Return a context that begins, as far as a kept one does, with what was read for that.
 
         The same tokens give the same rows to the bit only with an exact model, so with others nothing
-        is kept. Raises ContextError before any work.
+        is kept; nor is what is sooner read than copied. Raises ContextError before any work.
         """
-        if not model.exact or self._keeps_nothing:
+        if not model.exact or self._keeps_nothing or len(token_ids) <= WORTH:
             return Prefix(model, token_ids, max_new_tokens, name)
         return Prefix(model, token_ids, max_new_tokens, name, self._begin)
 
@@ -76,7 +80,7 @@ class PrefixCache:
     def _within(self, kept: list[Prefix]) -> list[Prefix]:
         """Return those used last, as many as may be kept."""
         if self._tokens is not None:
-            sums = list(accumulate(len(one.token_ids) for one in reversed(kept)))
+            sums = list(accumulate(max(LEAST, len(one.token_ids)) for one in reversed(kept)))
             first = len(kept) - bisect_right(sums, self._tokens)
             last = {id(one.model): one for one in kept}  # of each model
             kept = [one for at, one in enumerate(kept) if at >= first or last[id(one.model)] is one]

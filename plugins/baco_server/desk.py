@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 _LOGGER = logging.getLogger(__name__)
+IDLE = 2.0
+"""Seconds without a request after which memory is given back."""
 GRACE = 30.0
 """Seconds that a pass under way may take when everything else has ended."""
 
@@ -183,8 +185,11 @@ class Desk:
     def _wait_for_work(self) -> bool:
         """Take in what has arrived, waiting for it when there is nothing to do; return False at the end."""
         with self._changed:
+            patience: float | None = IDLE
             while not self._arrivals and not len(self._shift.rota) and self._closing_at is None:
-                self._changed.wait()
+                if not self._changed.wait(patience):
+                    self._shift.rest()
+                    patience = None  # once is enough
             while self._arrivals:
                 self._shift.rota.add(self._arrivals.popleft())
             return len(self._shift.rota) > 0

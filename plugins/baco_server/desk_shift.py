@@ -10,6 +10,7 @@ from baco_core.decode import Step
 from baco_core.engine import Engine, Inline, Threads
 from baco_core.errors import ModelError
 from baco_core.events import Sample, TokenEvent
+from baco_core.model import Releasing
 from baco_core.pipeline import Pipeline
 from baco_core.plan import make_plan
 from baco_core.scheduler import Reader, Scheduler
@@ -67,6 +68,12 @@ class Shift:
         """End a request for good, with the reason."""
         self._leave(order)
         self._finish(order, Failed(error))
+
+    def rest(self) -> None:
+        """Give back what only many texts needed: nothing is in hand."""
+        for model in self._pipeline.pair.models:
+            if isinstance(model, Releasing):
+                model.release()
 
     def close(self) -> None:
         """Let go of threads and of all that was read."""

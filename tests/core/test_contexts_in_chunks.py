@@ -116,14 +116,22 @@ def test_the_contexts_used_last_are_kept() -> None:
 
 
 def test_contexts_are_kept_as_long_as_their_tokens_fit() -> None:
-    cache, one = PrefixCache(tokens=50), model()
+    cache, one = PrefixCache(tokens=300), model()
     for first in (0, 50, 100):
         whole(cache.prefix(one, ids(20, first), 1, BASE))
     assert len(cache) == 2
     assert whole(cache.prefix(one, ids(20, 50), 1, BASE)) == [1]
-    whole(cache.prefix(one, ids(60, 150), 1, BASE))
+    whole(cache.prefix(one, ids(400, 150), 1, BASE))
     assert len(cache) == 1  # the last one is kept however long it is
-    assert whole(cache.prefix(one, ids(60, 150), 1, BASE)) == [1]
+    assert whole(cache.prefix(one, ids(400, 150), 1, BASE)) == [1]
+
+
+def test_what_is_sooner_read_than_copied_is_not_kept() -> None:
+    cache, one = PrefixCache(tokens=8192), model()
+    for _ in range(3):
+        assert whole(cache.prefix(one, ids(8), 1, BASE)) == [8]
+        assert whole(cache.prefix(one, ids(9), 1, BASE))[0] in (9, 1)
+    assert len(cache) == 1
 
 
 def test_the_last_context_of_each_model_is_kept_however_long() -> None:

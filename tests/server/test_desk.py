@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -386,6 +387,20 @@ def test_a_router_that_waits_for_an_answer_holds_up_nobody_else() -> None:
         assert len(slow.samples) == 2
     ask = Ask("A cat", config("router={use: asks}", "decode.n=2", "decode.schedule=plain"))
     assert said(slow.samples) == said(world.pipeline.using(ask.config).generate(ask.prompt))
+
+
+def test_an_idle_desk_gives_memory_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baco_server.desk.IDLE", 0.05)
+    world, released = World(), list[str]()
+    for source, model in world.models.items():
+        model.release = partial(released.append, source.value)  # type: ignore[attr-defined]
+    with world.desk() as desk:
+        assert asked(desk, "A cat").wait() == Finished("done")
+        until(lambda: len(released) == 2)
+        time.sleep(0.2)
+        assert sorted(released) == ["aligned", "base"]
+        assert asked(desk, "A dog").wait() == Finished("done")
+        until(lambda: len(released) == 4)
 
 
 def test_figures_count_passes_of_each_model_and_tokens_of_the_prompt() -> None:
