@@ -36,8 +36,8 @@ nobody gives up; the two take turns. "The models alone" is the ratio that would 
 their passes cost nothing: a pass for that many texts against one for one, both models at the same time, after
 150 tokens.
 """
-TRIED = """**What bounds it.** With `tiny` a pass for 8 texts takes some 3.7 ms in company, and then one thread
-asks routers and picks 8 tokens, some 2.8 ms, in which the models wait. With SmolLM2 the kernels are
+TRIED = """**What bounds it.** With `tiny` a pass for 8 texts takes some 3.7 ms in company, and then one
+thread asks routers and picks 8 tokens, some 2.8 ms, in which the models wait. With SmolLM2 the kernels are
 busy to the full: a row more costs 1.2 ms of the 4.9 that the first two take. Tried, and of no use: two
 groups of texts that take turns, one read while the other is picked for (930, 879 and 920 tokens/s
 against 1,150, 1,090 and 1,104: smaller passes cost more than the waiting), 12 or 16 places in place of
