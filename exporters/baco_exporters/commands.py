@@ -27,6 +27,17 @@ _SOURCE = (
 
 def _configure_export(parser: ArgumentParser) -> None:
     parser.description = f"Export models to ONNX and compare them with PyTorch. {_SOURCE}."
+    _add_sources(parser)
+    parser.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="take sources and bundle from a config"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle's folder")
+    _add_weights(parser)
+    parser.add_argument("--force", action="store_true", help="replace the bundle that is there")
+
+
+def _add_sources(parser: ArgumentParser) -> None:
+    """Add what is to be exported."""
     parser.add_argument("--base", metavar="SOURCE", help="the base model")
     parser.add_argument(
         "--aligned", metavar="SOURCE", help="the aligned model; the base's SOURCE for two views"
@@ -48,10 +59,10 @@ def _configure_export(parser: ArgumentParser) -> None:
         metavar="FOLDER",
         help="a LoRA adapter of the base (a PEFT folder) in place of --aligned; both share their weights",
     )
-    parser.add_argument(
-        "-c", "--config", type=Path, metavar="FILE", help="take sources and bundle from a config"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the bundle's folder")
+
+
+def _add_weights(parser: ArgumentParser) -> None:
+    """Add how weights are stored and computed with."""
     parser.add_argument(
         "--precision", choices=("fp32", "fp16", "int8", "int4"), help="of the weights (default: fp32)"
     )
@@ -89,7 +100,6 @@ def _configure_export(parser: ArgumentParser) -> None:
         metavar="BITS",
         help="store fp32 weights in 8 (default) or 16 bits; they are computed with in fp32",
     )
-    parser.add_argument("--force", action="store_true", help="replace the bundle that is there")
 
 
 def _configure_pull(parser: ArgumentParser) -> None:
